@@ -1,0 +1,80 @@
+//! A thin event loop over epoll(7).
+
+use crate::{AsFd, Errno, OwnedFd};
+use core::mem::MaybeUninit;
+use rustix::event::{Timespec, epoll};
+
+pub use rustix::event::epoll::EventFlags;
+
+/// What became ready: the caller's token and the readiness flags.
+#[derive(Clone, Copy, Debug)]
+pub struct Ready {
+    /// What the fd was added with.
+    pub token: u64,
+    /// epoll's flags.
+    pub flags: EventFlags,
+}
+
+/// Events taken from the kernel at once. More wait in the kernel.
+pub const BATCH: usize = 16;
+
+/// An epoll instance.
+pub struct Events {
+    epoll: OwnedFd,
+}
+
+impl Events {
+    /// epoll_create1(2).
+    pub fn new() -> Result<Self, Errno> {
+        Ok(Events { epoll: epoll::create(epoll::CreateFlags::CLOEXEC)? })
+    }
+
+    /// Watches `fd`; every event of it carries `token`. Fails with
+    /// [`Errno::PERM`] for what is always ready (regular files).
+    pub fn add(&self, fd: impl AsFd, token: u64, flags: EventFlags) -> Result<(), Errno> {
+        epoll::add(&self.epoll, fd, epoll::EventData::new_u64(token), flags)
+    }
+
+    /// Changes what is watched for.
+    pub fn modify(&self, fd: impl AsFd, token: u64, flags: EventFlags) -> Result<(), Errno> {
+        epoll::modify(&self.epoll, fd, epoll::EventData::new_u64(token), flags)
+    }
+
+    /// Stops watching. Needed before closing an fd that another process has a
+    /// duplicate of: epoll goes by open file description, not by fd.
+    pub fn remove(&self, fd: impl AsFd) {
+        let _ = epoll::delete(&self.epoll, fd);
+    }
+
+    /// Waits at most `timeout_ms` milliseconds (for ever if `None`) and hands
+    /// every event to `each`. An interrupted wait is an empty one.
+    pub fn wait(
+        &self,
+        timeout_ms: Option<u64>,
+        ready: &mut heapless::Vec<Ready, BATCH>,
+    ) -> Result<(), Errno> {
+        let timeout = timeout_ms.map(|ms| Timespec {
+            tv_sec: (ms / 1000) as i64,
+            tv_nsec: ((ms % 1000) * 1_000_000) as _,
+        });
+        let mut buffer = [MaybeUninit::<epoll::Event>::uninit(); BATCH];
+        ready.clear();
+        match epoll::wait(&self.epoll, &mut buffer[..], timeout.as_ref()) {
+            Ok((events, _)) => {
+                for event in events {
+                    // The batch holds as many as the buffer.
+                    let _ = ready.push(Ready { token: event.data.u64(), flags: event.flags });
+                }
+                Ok(())
+            }
+            Err(Errno::INTR) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Milliseconds of a clock that only goes forward (CLOCK_MONOTONIC).
+pub fn now_ms() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    (now.tv_sec as u64) * 1000 + (now.tv_nsec as u64) / 1_000_000
+}

@@ -1,0 +1,32 @@
+//! What the four programs share: the [`record`] of a container, the
+//! [`message`]s between hub and roles, the [`link`] that carries them with
+//! file descriptors, the [`event`] loop, process start ([`start`]), the few
+//! system calls no library has ([`sys`]), and one-line error messages
+//! ([`report`]). Nothing else belongs here.
+//!
+//! # Invariants
+//! * No allocation, no libc: everything links into a `no_std` program.
+//! * All decoding is total. Bytes from another process never make us panic,
+//!   loop without end, or allocate.
+//! * File descriptors have one owner; whatever is refused is closed.
+//! * `unsafe` is here (in [`sys`], [`start`] and [`record`]) and nowhere else.
+
+#![cfg_attr(not(test), no_std)]
+// The one crate where `unsafe` may stand; each block says why it is sound.
+#![allow(unsafe_code)]
+
+pub mod event;
+pub mod key;
+pub mod link;
+pub mod message;
+pub mod record;
+pub mod report;
+pub mod start;
+pub mod sys;
+
+pub use key::Key;
+pub use link::{Fds, Link};
+pub use message::{FdSet, Message};
+pub use record::Record;
+pub use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+pub use rustix::io::Errno;

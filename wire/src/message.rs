@@ -1,0 +1,370 @@
+//! The messages between `monitor`, the hub and the two roles: one packet of
+//! [`LEN`] bytes each, with file descriptors beside it (see [`crate::link`]).
+
+use crate::Key;
+
+/// Bytes of every packet: version, kind, 16 bits, three times 32 bits, all
+/// little-endian.
+pub const LEN: usize = 16;
+
+/// Changes when a packet or the record changes its meaning. Peers of another
+/// version are refused. (The hub keeps the role programs it was started with
+/// open, so an upgrade on disk cannot mix versions.)
+pub const VERSION: u8 = 1;
+
+/// Which file descriptors of a container come with a message. They are sent
+/// in the order of the bits, lowest first.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct FdSet(pub u16);
+
+impl FdSet {
+    /// The sealed memfd with the container's record.
+    pub const RECORD: FdSet = FdSet(1);
+    /// Write end of the container's stdin pipe.
+    pub const STDIN: FdSet = FdSet(1 << 1);
+    /// Read end of the container's stdout pipe.
+    pub const STDOUT: FdSet = FdSet(1 << 2);
+    /// Read end of the container's stderr pipe.
+    pub const STDERR: FdSet = FdSet(1 << 3);
+    /// The terminal's master; input, output and window size at once.
+    pub const TTY: FdSet = FdSet(1 << 4);
+    /// Read end of the pipe that terminal output is staged in.
+    pub const STAGE_READ: FdSet = FdSet(1 << 5);
+    /// Write end of the same.
+    pub const STAGE_WRITE: FdSet = FdSet(1 << 6);
+    /// The listening attach socket.
+    pub const LISTENER: FdSet = FdSet(1 << 7);
+    /// The `ctl` FIFO, open for reading and writing.
+    pub const CTL: FdSet = FdSet(1 << 8);
+    /// The `winsz` FIFO, open for reading and writing.
+    pub const WINSZ: FdSet = FdSet(1 << 9);
+    /// The engine's sync pipe.
+    pub const SYNC: FdSet = FdSet(1 << 10);
+    /// The log file.
+    pub const LOG: FdSet = FdSet(1 << 11);
+
+    /// Whether all of `other` is in here.
+    pub fn has(self, other: FdSet) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// Both together.
+    pub fn with(self, other: FdSet) -> FdSet {
+        FdSet(self.0 | other.0)
+    }
+
+    /// How many descriptors that is.
+    pub fn len(self) -> usize {
+        self.0.count_ones() as usize
+    }
+
+    /// Whether it is none.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The single bits, in the order in which descriptors are sent.
+    pub fn bits(self) -> impl Iterator<Item = FdSet> {
+        (0..16).map(|bit| FdSet(1 << bit)).filter(move |bit| self.has(*bit))
+    }
+}
+
+/// The two output streams, numbered as attach clients know them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stream {
+    /// Standard output, or everything of a terminal.
+    Stdout = 2,
+    /// Standard error.
+    Stderr = 3,
+}
+
+/// One message. The comments name the descriptors that go with it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Message {
+    // ---- monitor to hub
+    /// First of all: how to run. Fds: the signalfd, the log-writer program,
+    /// the attach-proxy program (both O_PATH).
+    Start {
+        /// Serve a pod: stay when no container is left.
+        pod: bool,
+    },
+    /// Take over a container. Fds: `fds`.
+    Adopt {
+        /// Its pid; 0 if it never came to be, then its status is taken as -1.
+        pid: u32,
+        /// What is sent along; always with [`FdSet::RECORD`].
+        fds: FdSet,
+    },
+    /// Keep these until just before the exit files of the container adopted
+    /// next appear: whatever the engine leaked in on purpose. Fds: 1 to
+    /// [`crate::link::MAX_FDS`].
+    Leak,
+
+    // ---- hub to log-writer and attach-proxy
+    /// A container this role is to serve. Fds: `fds`.
+    Container {
+        /// Its name from now on.
+        container: Key,
+        /// log-writer: RECORD, LOG. attach-proxy: RECORD, and those of STDIN,
+        /// TTY, CTL, WINSZ that are there.
+        fds: FdSet,
+        /// log-writer: an earlier log-writer was killed, so the log may end in
+        /// the middle of a line. attach-proxy: the container's input was closed
+        /// earlier (needed for a terminal, which comes along in any case), so
+        /// what clients send is dropped.
+        repair: bool,
+    },
+    /// Output to read from now on, until `Idle` is answered. Fds: `fds`.
+    Output {
+        /// Whose.
+        container: Key,
+        /// STDOUT and/or STDERR; or TTY, STAGE_READ and STAGE_WRITE.
+        fds: FdSet,
+    },
+    /// An attached client. Fds: its socket.
+    Client {
+        /// Of which container.
+        container: Key,
+        /// Its name from now on.
+        client: Key,
+        /// Connected before the container's first output: output waits for it.
+        owner: bool,
+    },
+    /// A client is gone. attach-proxy: what it has sent is still delivered, then
+    /// its input counts as ended; no `InputDone` comes any more.
+    DropClient {
+        /// Of which container.
+        container: Key,
+        /// Which.
+        client: Key,
+    },
+    /// log-writer: close the log and open it again by its name.
+    Reopen {
+        /// Whose.
+        container: Key,
+    },
+    /// log-writer: the container is dead. Write out what is there, answer
+    /// `Drained`; clients that have not read all yet are served further.
+    Drain {
+        /// Whose.
+        container: Key,
+    },
+    /// attach-proxy: the container is dead; drop everything of it.
+    Forget {
+        /// Which.
+        container: Key,
+    },
+
+    // ---- log-writer and attach-proxy to hub
+    /// Nothing to do. The role touches no container descriptor until it gets a
+    /// message; the hub answers by closing the link, unless it has sent
+    /// something in the meantime (then `seen` is too low).
+    Idle {
+        /// How many messages the role has received so far.
+        seen: u32,
+    },
+    /// The log is complete and, unless told otherwise, on disk.
+    Drained {
+        /// Whose.
+        container: Key,
+    },
+    /// The log was opened anew. Fds: the new file.
+    Log {
+        /// Whose.
+        container: Key,
+    },
+    /// Writing to the client failed, or it fell too far behind: drop it.
+    ClientGone {
+        /// Of which container.
+        container: Key,
+        /// Which.
+        client: Key,
+    },
+    /// The container has closed an output for good.
+    Eof {
+        /// Whose.
+        container: Key,
+        /// Which.
+        stream: Stream,
+    },
+    /// attach-proxy: this client sends no more input.
+    InputDone {
+        /// Of which container.
+        container: Key,
+        /// Which.
+        client: Key,
+    },
+    /// attach-proxy: the container's stdin is to be closed.
+    CloseStdin {
+        /// Whose.
+        container: Key,
+    },
+    /// attach-proxy: somebody asked through `ctl` to reopen the log.
+    ReopenAsked {
+        /// Whose.
+        container: Key,
+    },
+}
+
+impl Message {
+    /// As a packet.
+    pub fn encode(&self) -> [u8; LEN] {
+        use Message::*;
+        let (kind, short, a, b) = match *self {
+            Start { pod } => (1, u16::from(pod), 0, 0),
+            Adopt { pid, fds } => (2, fds.0, pid, 0),
+            Leak => (3, 0, 0, 0),
+            Container { container, fds, repair } => (4, fds.0, container.0, u32::from(repair)),
+            Output { container, fds } => (5, fds.0, container.0, 0),
+            Client { container, client, owner } => (6, u16::from(owner), container.0, client.0),
+            DropClient { container, client } => (7, 0, container.0, client.0),
+            Reopen { container } => (8, 0, container.0, 0),
+            Drain { container } => (9, 0, container.0, 0),
+            Forget { container } => (10, 0, container.0, 0),
+            Idle { seen } => (11, 0, seen, 0),
+            Drained { container } => (12, 0, container.0, 0),
+            Log { container } => (13, 0, container.0, 0),
+            ClientGone { container, client } => (14, 0, container.0, client.0),
+            Eof { container, stream } => (15, stream as u16, container.0, 0),
+            InputDone { container, client } => (16, 0, container.0, client.0),
+            CloseStdin { container } => (17, 0, container.0, 0),
+            ReopenAsked { container } => (18, 0, container.0, 0),
+        };
+        let [s0, s1] = short.to_le_bytes();
+        let [a0, a1, a2, a3] = u32::to_le_bytes(a);
+        let [b0, b1, b2, b3] = u32::to_le_bytes(b);
+        [VERSION, kind, s0, s1, a0, a1, a2, a3, b0, b1, b2, b3, 0, 0, 0, 0]
+    }
+
+    /// From a packet that came with `fds` descriptors. `None` for anything
+    /// [`encode`](Self::encode) would not have written, or when the number of
+    /// descriptors is not what the message says.
+    pub fn decode(packet: &[u8], fds: usize) -> Option<Message> {
+        use Message::*;
+        let packet: &[u8; LEN] = packet.try_into().ok()?;
+        let [VERSION, kind, s0, s1, a0, a1, a2, a3, b0, b1, b2, b3, 0, 0, 0, 0] = *packet else {
+            return None;
+        };
+        let short = u16::from_le_bytes([s0, s1]);
+        let a = u32::from_le_bytes([a0, a1, a2, a3]);
+        let b = u32::from_le_bytes([b0, b1, b2, b3]);
+        let (set, container, client) = (FdSet(short), Key(a), Key(b));
+        let flag = |value: u32| if value < 2 { Some(value == 1) } else { None };
+        let message = match kind {
+            1 => Start { pod: flag(short.into())? },
+            2 => Adopt { pid: a, fds: set },
+            3 => Leak,
+            4 => Container { container, fds: set, repair: flag(b)? },
+            5 => Output { container, fds: set },
+            6 => Client { container, client, owner: flag(short.into())? },
+            7 => DropClient { container, client },
+            8 => Reopen { container },
+            9 => Drain { container },
+            10 => Forget { container },
+            11 => Idle { seen: a },
+            12 => Drained { container },
+            13 => Log { container },
+            14 => ClientGone { container, client },
+            15 => {
+                let stream = match short {
+                    2 => Stream::Stdout,
+                    3 => Stream::Stderr,
+                    _ => return None,
+                };
+                Eof { container, stream }
+            }
+            16 => InputDone { container, client },
+            17 => CloseStdin { container },
+            18 => ReopenAsked { container },
+            _ => return None,
+        };
+        // Unused fields must be zero, so that they can get a meaning later.
+        (message.encode() == *packet && message.takes(fds)).then_some(message)
+    }
+
+    /// Whether this message goes with that many descriptors.
+    fn takes(&self, count: usize) -> bool {
+        use Message::*;
+        match self {
+            Start { .. } => count == 3,
+            Leak => (1..=crate::link::MAX_FDS).contains(&count),
+            Adopt { fds, .. } | Container { fds, .. } => {
+                fds.has(FdSet::RECORD) && count == fds.len()
+            }
+            Output { fds, .. } => !fds.is_empty() && count == fds.len(),
+            Client { .. } | Log { .. } => count == 1,
+            _ => count == 0,
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn any_message() -> impl Strategy<Value = Message> {
+        use Message::*;
+        (0..18u8, any::<u32>(), any::<u32>(), any::<bool>(), any::<u16>()).prop_map(
+            |(kind, a, b, flag, set)| {
+                let (container, client) = (Key(a), Key(b));
+                match kind {
+                    0 => Start { pod: flag },
+                    1 => Adopt { pid: a, fds: FdSet(set | 1) },
+                    2 => Leak,
+                    3 => Container { container, fds: FdSet(set | 1), repair: flag },
+                    4 => Output { container, fds: FdSet(set | 4) },
+                    5 => Client { container, client, owner: flag },
+                    6 => DropClient { container, client },
+                    7 => Reopen { container },
+                    8 => Drain { container },
+                    9 => Forget { container },
+                    10 => Idle { seen: a },
+                    11 => Drained { container },
+                    12 => Log { container },
+                    13 => ClientGone { container, client },
+                    14 if flag => Eof { container, stream: Stream::Stdout },
+                    14 => Eof { container, stream: Stream::Stderr },
+                    15 => InputDone { container, client },
+                    16 => CloseStdin { container },
+                    _ => ReopenAsked { container },
+                }
+            },
+        )
+    }
+
+    fn fd_count(message: &Message) -> usize {
+        (0..=crate::link::MAX_FDS).find(|count| message.takes(*count)).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn every_message_round_trips(message in any_message()) {
+            let packet = message.encode();
+            prop_assert_eq!(Message::decode(&packet, fd_count(&message)), Some(message));
+        }
+
+        #[test]
+        fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..40), fds in 0..20usize) {
+            let _ = Message::decode(&bytes, fds);
+        }
+
+        #[test]
+        fn almost_right_bytes_never_decode_to_something_else(message in any_message(), at in 0..LEN, to in any::<u8>()) {
+            let mut packet = message.encode();
+            packet[at] = to;
+            if let Some(other) = Message::decode(&packet, fd_count(&message)) {
+                prop_assert_eq!(other.encode(), packet);
+            }
+        }
+    }
+
+    #[test]
+    fn a_message_with_too_few_or_too_many_descriptors_is_refused() {
+        let message = Message::Client { container: Key(1), client: Key(2), owner: true };
+        assert!(Message::decode(&message.encode(), 0).is_none());
+        assert!(Message::decode(&message.encode(), 1).is_some());
+        assert!(Message::decode(&message.encode(), 2).is_none());
+    }
+}

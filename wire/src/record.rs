@@ -1,0 +1,313 @@
+//! The record of a container: everything about it that outlives set-up, in a
+//! sealed memfd that any program can map and read without allocating.
+//!
+//! Layout: the eight bytes of [`MAGIC`], then fields, each a tag (u16), a
+//! length (u32), both little-endian, and that many bytes. Strings end with a
+//! NUL inside their length, so that they can be handed to the kernel as they
+//! are. Numbers are eight bytes, little-endian. Unknown tags are skipped; a
+//! tag may occur several times where its description says so.
+
+use crate::{AsFd, Errno, OwnedFd};
+use core::ffi::{CStr, c_void};
+use rustix::fs::{MemfdFlags, SealFlags};
+use rustix::mm::{MapFlags, ProtFlags};
+
+/// First bytes of every record; the last one is the version of the layout.
+pub const MAGIC: [u8; 8] = *b"conmote\x01";
+
+/// Largest record that is read, in bytes. An exit command of a thousand long
+/// arguments fits many times.
+pub const MAX_LEN: usize = 4 << 20;
+
+/// What a field means. Strings unless said otherwise.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u16)]
+pub enum Tag {
+    /// The container's id (`--cid`): name of the exit file.
+    Cid = 1,
+    /// `--exit-dir`.
+    ExitDir = 2,
+    /// `--persist-dir`.
+    PersistDir = 3,
+    /// `--exit-command`.
+    ExitCommand = 4,
+    /// `--exit-command-arg`; any number of times.
+    ExitCommandArg = 5,
+    /// Number: seconds to wait before the exit command.
+    ExitDelay = 6,
+    /// Number: seconds after which the container is killed; absent: never.
+    Timeout = 7,
+    /// The key of the exit status message on the sync pipe (`data` or
+    /// `exit_code`); absent: no such message.
+    SyncKey = 8,
+    /// Path of the attach socket, to unlink at exit.
+    AttachPath = 9,
+    /// Path of the symlink in the socket directory, to unlink at exit.
+    SocketLink = 10,
+    /// The oom_score_adj the exit command gets (decimal text).
+    OomScoreAdj = 11,
+    /// Number: non-zero when the end of a client's input closes the
+    /// container's stdin.
+    CloseStdin = 12,
+    /// Path of the k8s-file log; absent when there is no log file.
+    LogPath = 13,
+    /// Number: bytes a log file may have before it is started anew.
+    LogSizeMax = 14,
+    /// Number: non-zero when the log is not to be synced to disk at exit.
+    NoSyncLog = 15,
+    /// Local time: eight bytes of seconds since the epoch (i64) and four
+    /// bytes of seconds east of UTC (i32) that hold from then on, both
+    /// little-endian; in ascending order, any number of times.
+    Zone = 16,
+}
+
+/// Writes the fields of a record, piece by piece, to wherever the caller
+/// collects them.
+pub struct Encoder<Put: FnMut(&[u8])> {
+    put: Put,
+}
+
+impl<Put: FnMut(&[u8])> Encoder<Put> {
+    /// Begins with the magic bytes.
+    pub fn new(mut put: Put) -> Self {
+        put(&MAGIC);
+        Encoder { put }
+    }
+
+    /// A string; must not have a NUL inside (command lines cannot).
+    pub fn string(&mut self, tag: Tag, value: &[u8]) -> &mut Self {
+        self.head(tag, value.len() + 1);
+        (self.put)(value);
+        (self.put)(&[0]);
+        self
+    }
+
+    /// A number.
+    pub fn number(&mut self, tag: Tag, value: u64) -> &mut Self {
+        self.head(tag, 8);
+        (self.put)(&value.to_le_bytes());
+        self
+    }
+
+    /// From `since` (seconds since the epoch) on, local time is `offset`
+    /// seconds east of UTC.
+    pub fn zone(&mut self, since: i64, offset: i32) -> &mut Self {
+        self.head(Tag::Zone, 12);
+        (self.put)(&since.to_le_bytes());
+        (self.put)(&offset.to_le_bytes());
+        self
+    }
+
+    fn head(&mut self, tag: Tag, len: usize) {
+        (self.put)(&(tag as u16).to_le_bytes());
+        (self.put)(&(len as u32).to_le_bytes());
+    }
+}
+
+/// Puts an encoded record into a memfd that nobody can change any more
+/// (memfd_create(2), fcntl(2) F_ADD_SEALS).
+pub fn seal(bytes: &[u8]) -> Result<OwnedFd, Errno> {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let fd = rustix::fs::memfd_create(c"conmote-record", flags)?;
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let written = rustix::io::write(&fd, rest)?;
+        rest = rest.get(written..).unwrap_or(&[]);
+    }
+    let seals = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
+    rustix::fs::fcntl_add_seals(&fd, seals)?;
+    Ok(fd)
+}
+
+/// The fields of an encoded record. Total: stops at the first that is cut off.
+#[derive(Clone, Copy)]
+pub struct Fields<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Fields<'a> {
+    /// Over the bytes of a record. `None` if they do not begin like one.
+    pub fn new(bytes: &'a [u8]) -> Option<Self> {
+        bytes.strip_prefix(&MAGIC).map(|rest| Fields { rest })
+    }
+
+    /// The bytes of every field with this tag.
+    pub fn all(self, tag: Tag) -> impl Iterator<Item = &'a [u8]> {
+        self.filter(move |(found, _)| *found == tag as u16).map(|(_, bytes)| bytes)
+    }
+
+    /// Every string with this tag.
+    pub fn strings(self, tag: Tag) -> impl Iterator<Item = &'a CStr> {
+        self.all(tag).filter_map(|bytes| CStr::from_bytes_with_nul(bytes).ok())
+    }
+
+    /// The string with this tag.
+    pub fn string(self, tag: Tag) -> Option<&'a CStr> {
+        self.strings(tag).next()
+    }
+
+    /// The number with this tag.
+    pub fn number(self, tag: Tag) -> Option<u64> {
+        let bytes: [u8; 8] = self.all(tag).next()?.try_into().ok()?;
+        Some(u64::from_le_bytes(bytes))
+    }
+
+    /// Whether the number with this tag is there and not zero.
+    pub fn flag(self, tag: Tag) -> bool {
+        self.number(tag).is_some_and(|value| value != 0)
+    }
+
+    /// What local time is at `now` (seconds since the epoch): seconds east of
+    /// UTC, and until when (seconds since the epoch) that holds.
+    pub fn zone(self, now: i64) -> (i32, i64) {
+        let mut offset = 0;
+        for bytes in self.all(Tag::Zone) {
+            let Some((since, east)) = bytes.split_first_chunk::<8>() else {
+                continue;
+            };
+            let Ok(east) = <[u8; 4]>::try_from(east) else {
+                continue;
+            };
+            let since = i64::from_le_bytes(*since);
+            if since > now {
+                return (offset, since);
+            }
+            // Real offsets are under 15 hours; anything larger would not fit
+            // a time stamp.
+            offset = i32::from_le_bytes(east).clamp(-86_399, 86_399);
+        }
+        (offset, i64::MAX)
+    }
+}
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = (u16, &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (tag, rest) = self.rest.split_first_chunk::<2>()?;
+        let (len, rest) = rest.split_first_chunk::<4>()?;
+        let (bytes, rest) = rest.split_at_checked(u32::from_le_bytes(*len) as usize)?;
+        self.rest = rest;
+        Some((u16::from_le_bytes(*tag), bytes))
+    }
+}
+
+/// A mapped record. Map it for as long as a look takes: the mapping costs page
+/// tables while it lives.
+pub struct Record {
+    start: *mut c_void,
+    len: usize,
+}
+
+impl Record {
+    /// Maps the record in `fd`. Refuses ([`Errno::INVAL`]) what is not sealed
+    /// or does not begin like a record.
+    pub fn map(fd: impl AsFd) -> Result<Record, Errno> {
+        let needed = SealFlags::SHRINK | SealFlags::WRITE;
+        if !rustix::fs::fcntl_get_seals(&fd)?.contains(needed) {
+            return Err(Errno::INVAL);
+        }
+        let len = usize::try_from(rustix::fs::fstat(&fd)?.st_size).map_err(|_| Errno::INVAL)?;
+        if !(MAGIC.len()..=MAX_LEN).contains(&len) {
+            return Err(Errno::INVAL);
+        }
+        // SAFETY: a new mapping at an address the kernel chooses overlaps
+        // nothing. The seals guarantee that its bytes neither change nor go.
+        let start = unsafe {
+            rustix::mm::mmap(
+                core::ptr::null_mut(),
+                len,
+                ProtFlags::READ,
+                MapFlags::PRIVATE,
+                &fd,
+                0,
+            )?
+        };
+        let record = Record { start, len };
+        Fields::new(record.bytes()).ok_or(Errno::INVAL)?;
+        Ok(record)
+    }
+
+    /// Its fields.
+    pub fn fields(&self) -> Fields<'_> {
+        Fields::new(self.bytes()).unwrap_or(Fields { rest: &[] })
+    }
+
+    fn bytes(&self) -> &[u8] {
+        // SAFETY: `start` and `len` are a live mapping of this object, sealed
+        // against change (see `map`); it is unmapped in `drop` only.
+        unsafe { core::slice::from_raw_parts(self.start.cast(), self.len) }
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is ours, and no slice of it outlives `self`.
+        let _ = unsafe { rustix::mm::munmap(self.start, self.len) };
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn example() -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut encoder = Encoder::new(|piece: &[u8]| bytes.extend_from_slice(piece));
+        encoder
+            .string(Tag::Cid, b"abc")
+            .string(Tag::ExitCommandArg, b"")
+            .string(Tag::ExitCommandArg, b"\xff x")
+            .number(Tag::ExitDelay, 7)
+            .zone(i64::MIN, 3600)
+            .zone(1000, 7200)
+            .zone(2000, -1800);
+        bytes
+    }
+
+    #[test]
+    fn a_sealed_record_reads_back_and_cannot_be_written() {
+        let fd = seal(&example()).unwrap();
+        let record = Record::map(&fd).unwrap();
+        let fields = record.fields();
+        assert_eq!(fields.string(Tag::Cid), Some(c"abc"));
+        let args: Vec<_> = fields.strings(Tag::ExitCommandArg).collect();
+        assert_eq!(args, [c"", c"\xff x"]);
+        assert_eq!(fields.number(Tag::ExitDelay), Some(7));
+        assert_eq!(fields.number(Tag::Timeout), None);
+        assert_eq!(fields.zone(999), (3600, 1000));
+        assert_eq!(fields.zone(1000), (7200, 2000));
+        assert_eq!(fields.zone(5000), (-1800, i64::MAX));
+        assert_eq!(rustix::io::write(&fd, b"x"), Err(Errno::PERM));
+    }
+
+    #[test]
+    fn a_file_that_could_still_change_is_refused() {
+        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+        let fd = rustix::fs::memfd_create(c"open", flags).unwrap();
+        rustix::io::write(&fd, &example()).unwrap();
+        assert_eq!(Record::map(&fd).err(), Some(Errno::INVAL));
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_bytes_never_panic(mut bytes in proptest::collection::vec(any::<u8>(), 0..200), now in any::<i64>()) {
+            bytes.splice(0..0, MAGIC);
+            let fields = Fields::new(&bytes).unwrap();
+            let total: usize = fields.map(|(_, value)| value.len()).sum();
+            prop_assert!(total <= bytes.len());
+            let _ = (fields.string(Tag::Cid), fields.number(Tag::Timeout), fields.zone(now));
+        }
+
+        #[test]
+        fn a_record_cut_short_never_panics(cut in 0..100usize) {
+            let mut bytes = example();
+            bytes.truncate(cut);
+            if let Some(fields) = Fields::new(&bytes) {
+                prop_assert!(fields.count() <= 7);
+            }
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! How a role starts without libc: [`program!`](crate::program) puts `_start`,
+//! the self-relocation, the `mem*` functions the compiler calls and the panic
+//! handler into the program that uses it.
+//!
+//! The programs are static-pie: the kernel loads them anywhere, and they must
+//! relocate themselves before any Rust code runs. That loop is in assembly, so
+//! that it depends on no relocated data at any optimisation level.
+
+use crate::sys::Environment;
+use core::cell::UnsafeCell;
+use core::ffi::{CStr, c_char};
+use core::marker::PhantomData;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+/// What the kernel put on the stack of a new process.
+#[derive(Clone, Copy)]
+pub struct Arguments {
+    /// The environment.
+    pub environment: Environment<'static>,
+}
+
+impl Arguments {
+    /// Reads the initial stack: argc, argv, NULL, environment, NULL.
+    ///
+    /// # Safety
+    /// `stack` is the stack pointer at process entry (System V ABI, 3.4.1).
+    pub unsafe fn new(stack: *const usize) -> Self {
+        // SAFETY: argc is there, followed by argc pointers and a NULL.
+        let environment = unsafe { stack.add(*stack + 2) };
+        Arguments { environment: Environment(environment.cast::<*const c_char>(), PhantomData) }
+    }
+}
+
+/// Sets the name that ps(1) shows; a program executed through a descriptor
+/// would otherwise be shown as a number on kernels before 6.14.
+pub fn set_name(name: &CStr) {
+    let _ = rustix::thread::set_name(name);
+}
+
+/// The state of a program: too large for the stack, in `.bss`, taken once.
+// The flag comes first, beside what the state begins with: one page.
+#[repr(C)]
+pub struct Once<T> {
+    taken: AtomicBool,
+    value: UnsafeCell<T>,
+}
+
+// SAFETY: `take` gives the value out to one caller only.
+unsafe impl<T> Sync for Once<T> {}
+
+impl<T> Once<T> {
+    /// Holds `value` until somebody takes it.
+    pub const fn new(value: T) -> Self {
+        Once { taken: AtomicBool::new(false), value: UnsafeCell::new(value) }
+    }
+
+    /// The value, for the first who asks.
+    #[allow(clippy::mut_from_ref)]
+    pub fn take(&'static self) -> Option<&'static mut T> {
+        if self.taken.swap(true, Ordering::Relaxed) {
+            return None;
+        }
+        // SAFETY: `taken` was false, and never becomes so again: this is the
+        // only reference there will be.
+        Some(unsafe { &mut *self.value.get() })
+    }
+}
+
+/// Makes a program of the function `fn(Arguments) -> i32` named; its result is
+/// the exit status.
+#[macro_export]
+macro_rules! program {
+    ($name:literal, $main:path) => {
+        #[cfg(not(target_arch = "x86_64"))]
+        compile_error!("the start code for this architecture is not written yet");
+
+        #[cfg(target_arch = "x86_64")]
+        core::arch::global_asm!(
+            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../wire/src/start_x86_64.s")),
+            options(att_syntax)
+        );
+
+        /// Called by `_start`, relocated, with the initial stack pointer.
+        #[allow(unsafe_code)]
+        // SAFETY: the only function of that name in this program.
+        #[unsafe(no_mangle)]
+        extern "C" fn rust_start(stack: *const usize) -> ! {
+            // SAFETY: `_start` passes what the kernel gave it.
+            let arguments = unsafe { $crate::start::Arguments::new(stack) };
+            $crate::start::set_name($name);
+            $crate::sys::exit($main(arguments))
+        }
+
+        #[panic_handler]
+        fn panicked(info: &core::panic::PanicInfo<'_>) -> ! {
+            let at = info.location();
+            let (file, line) = at.map_or(("?", 0), |at| (at.file(), at.line()));
+            $crate::error!($name.to_str().unwrap_or("?"), "internal error at {file}:{line}");
+            // EX_SOFTWARE of sysexits(3).
+            $crate::sys::exit(70)
+        }
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_state_of_a_program_is_given_out_once() {
+        static STATE: Once<u8> = Once::new(7);
+        assert_eq!(STATE.take().copied(), Some(7));
+        assert!(STATE.take().is_none());
+    }
+}

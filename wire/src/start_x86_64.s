@@ -1,0 +1,124 @@
+# Process entry and what the compiler expects of a C library, for x86_64.
+# Included by wire::program! with AT&T syntax.
+
+        .section .text._start,"ax",@progbits
+        .globl  _start
+        .type   _start,@function
+_start:
+        xorl    %ebp, %ebp              # the outermost frame
+        movq    %rsp, %rbx              # argc is here
+        andq    $-16, %rsp
+        # Apply R_X86_64_RELATIVE (8): *(base + offset) = base + addend.
+        .hidden __ehdr_start
+        .hidden _DYNAMIC
+        leaq    __ehdr_start(%rip), %rdi
+        leaq    _DYNAMIC(%rip), %rsi
+        xorl    %edx, %edx              # DT_RELA (7): the table
+        xorl    %ecx, %ecx              # DT_RELASZ (8): its bytes
+1:      movq    (%rsi), %rax
+        testq   %rax, %rax
+        jz      4f
+        cmpq    $7, %rax
+        jne     2f
+        movq    8(%rsi), %rdx
+2:      cmpq    $8, %rax
+        jne     3f
+        movq    8(%rsi), %rcx
+3:      addq    $16, %rsi
+        jmp     1b
+4:      addq    %rdi, %rdx
+        addq    %rdx, %rcx              # end of the table
+5:      cmpq    %rcx, %rdx
+        jae     7f
+        cmpl    $8, 8(%rdx)
+        jne     6f
+        movq    (%rdx), %rax
+        movq    16(%rdx), %rsi
+        addq    %rdi, %rsi
+        movq    %rsi, (%rdi,%rax)
+6:      addq    $24, %rdx
+        jmp     5b
+7:      movq    %rbx, %rdi
+        call    rust_start
+        ud2
+        .size   _start, .-_start
+
+        .section .text.memcpy,"ax",@progbits
+        .globl  memcpy
+        .type   memcpy,@function
+memcpy:
+        movq    %rdi, %rax
+        movq    %rdx, %rcx
+        rep     movsb
+        ret
+        .size   memcpy, .-memcpy
+
+        .section .text.memmove,"ax",@progbits
+        .globl  memmove
+        .type   memmove,@function
+memmove:
+        movq    %rdi, %rax
+        movq    %rdx, %rcx
+        movq    %rdi, %r8
+        subq    %rsi, %r8
+        cmpq    %rdx, %r8               # does the target begin inside the source?
+        jb      1f
+        rep     movsb
+        ret
+1:      leaq    -1(%rdi,%rdx), %rdi
+        leaq    -1(%rsi,%rdx), %rsi
+        std
+        rep     movsb
+        cld
+        ret
+        .size   memmove, .-memmove
+
+        .section .text.memset,"ax",@progbits
+        .globl  memset
+        .type   memset,@function
+memset:
+        movq    %rdi, %r8
+        movl    %esi, %eax
+        movq    %rdx, %rcx
+        rep     stosb
+        movq    %r8, %rax
+        ret
+        .size   memset, .-memset
+
+        .section .text.memcmp,"ax",@progbits
+        .globl  memcmp
+        .globl  bcmp
+        .type   memcmp,@function
+        .type   bcmp,@function
+memcmp:
+bcmp:
+        xorl    %eax, %eax
+        xorl    %ecx, %ecx
+1:      cmpq    %rdx, %rcx
+        je      2f
+        movzbl  (%rdi,%rcx), %eax
+        movzbl  (%rsi,%rcx), %r8d
+        incq    %rcx
+        subl    %r8d, %eax
+        je      1b
+2:      ret
+        .size   memcmp, .-memcmp
+
+        .section .text.strlen,"ax",@progbits
+        .globl  strlen
+        .type   strlen,@function
+strlen:
+        xorl    %eax, %eax
+1:      cmpb    $0, (%rdi,%rax)
+        je      2f
+        incq    %rax
+        jmp     1b
+2:      ret
+        .size   strlen, .-strlen
+
+        # The precompiled core library names it; nothing of ours unwinds.
+        .weak   rust_eh_personality
+        .type   rust_eh_personality,@function
+rust_eh_personality:
+        ud2
+        .text

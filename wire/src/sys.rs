@@ -1,0 +1,225 @@
+//! The system calls that no library of ours has, typed. Everything else goes
+//! through rustix.
+
+use crate::{AsFd, BorrowedFd, Errno, OwnedFd};
+use core::ffi::{CStr, c_char};
+use rustix::fd::{FromRawFd, RawFd};
+use rustix::process::Pid;
+use syscalls::{Sysno, syscall};
+
+/// Signal numbers (signal(7)), as [`Mask`]s take them.
+pub use libc::{SIGCHLD, SIGINT, SIGKILL, SIGPIPE, SIGQUIT, SIGTERM, SIGUSR1};
+
+/// Bytes of the kernel's signal set.
+const SIGSET_LEN: usize = 8;
+
+fn errno(error: syscalls::Errno) -> Errno {
+    Errno::from_raw_os_error(error.into_raw())
+}
+
+/// A set of signals.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Mask(pub u64);
+
+impl Mask {
+    /// The set of these signals.
+    pub const fn of(signals: &[i32]) -> Mask {
+        let mut bits = 0;
+        let mut rest = signals;
+        while let [first, more @ ..] = rest {
+            bits |= 1 << (*first - 1);
+            rest = more;
+        }
+        Mask(bits)
+    }
+}
+
+/// Replaces the set of blocked signals (sigprocmask(2), SIG_SETMASK).
+pub fn block_only(mask: Mask) -> Result<(), Errno> {
+    let null: *const u64 = core::ptr::null();
+    // SAFETY: the kernel reads SIGSET_LEN bytes at a live address.
+    let done = unsafe {
+        syscall!(Sysno::rt_sigprocmask, libc::SIG_SETMASK, &raw const mask.0, null, SIGSET_LEN)
+    };
+    done.map(drop).map_err(errno)
+}
+
+/// A non-blocking, close-on-exec signalfd(2) for these signals, which must be
+/// blocked. Reads give 128-byte records that begin with the signal's number.
+pub fn signalfd(mask: Mask) -> Result<OwnedFd, Errno> {
+    let flags = libc::SFD_NONBLOCK | libc::SFD_CLOEXEC;
+    // SAFETY: the kernel reads SIGSET_LEN bytes at a live address.
+    let fd = unsafe {
+        syscall!(Sysno::signalfd4, -1isize, &raw const mask.0, SIGSET_LEN, flags as usize)
+    }
+    .map_err(errno)?;
+    // SAFETY: the kernel has just made this fd for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+}
+
+/// What happens when a signal arrives (sigaction(2)).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Disposition {
+    /// SIG_DFL.
+    Default = 0,
+    /// SIG_IGN.
+    Ignore = 1,
+}
+
+/// Sets a signal's disposition. Handlers are not offered: we read signalfds.
+pub fn on_signal(signal: i32, disposition: Disposition) -> Result<(), Errno> {
+    // The kernel's struct sigaction begins with the handler on every
+    // architecture we build for; the rest may be zero. It is at most 32 bytes.
+    let action: [usize; 8] = [disposition as usize, 0, 0, 0, 0, 0, 0, 0];
+    let null: *const usize = core::ptr::null();
+    // SAFETY: the kernel reads one struct sigaction at a live address of
+    // sufficient size, and writes nothing.
+    let done = unsafe { syscall!(Sysno::rt_sigaction, signal, action.as_ptr(), null, SIGSET_LEN) };
+    done.map(drop).map_err(errno)
+}
+
+/// Which side of a [`fork`] this is.
+#[derive(Debug)]
+pub enum Forked {
+    /// The new process.
+    Child,
+    /// The old one; the child's pid.
+    Parent(Pid),
+}
+
+/// fork(2). For processes with a single thread only, as the roles and
+/// `monitor`'s conmon door are: another thread would be missing in the child
+/// with its locks held.
+pub fn fork() -> Result<Forked, Errno> {
+    // SAFETY: without CLONE_VM the child has its own copy of everything, and
+    // with no other thread it may go on running this program. All pointer
+    // arguments are null, so their order (it differs) does not matter.
+    let pid = unsafe { syscall!(Sysno::clone, SIGCHLD, 0, 0, 0, 0) }.map_err(errno)?;
+    Ok(match Pid::from_raw(pid as i32) {
+        None => Forked::Child,
+        Some(pid) => Forked::Parent(pid),
+    })
+}
+
+/// A NULL-terminated list of strings as execve(2) takes it.
+pub struct Strings<'a, const N: usize> {
+    pointers: heapless::Vec<*const c_char, N>,
+    life: core::marker::PhantomData<&'a CStr>,
+}
+
+impl<'a, const N: usize> Strings<'a, N> {
+    /// At most `N - 1` strings; `None` if there are more.
+    pub fn new(strings: impl IntoIterator<Item = &'a CStr>) -> Option<Self> {
+        let mut pointers = heapless::Vec::new();
+        for string in strings {
+            pointers.push(string.as_ptr()).ok()?;
+        }
+        pointers.push(core::ptr::null()).ok()?;
+        Some(Strings { pointers, life: core::marker::PhantomData })
+    }
+}
+
+impl<const N: usize> Strings<'_, N> {
+    /// These strings (`NAME=value`) as the environment of a program.
+    pub fn as_environment(&self) -> Environment<'_> {
+        Environment(self.pointers.as_ptr(), core::marker::PhantomData)
+    }
+}
+
+/// An environment: `NAME=value` strings as execve(2) takes them.
+#[derive(Clone, Copy)]
+pub struct Environment<'a>(
+    pub(crate) *const *const c_char,
+    pub(crate) core::marker::PhantomData<&'a CStr>,
+);
+
+/// Replaces this process by the program open as `file`, or, if that is `None`,
+/// by the one at `path` (execveat(2)). Returns only to say why it did not.
+pub fn exec<const N: usize>(
+    file: Option<BorrowedFd<'_>>,
+    path: &CStr,
+    arguments: &Strings<'_, N>,
+    environment: Environment<'_>,
+) -> Errno {
+    use rustix::fd::AsRawFd;
+    let (fd, path, flags) = match file {
+        Some(file) => (file.as_raw_fd(), c"", libc::AT_EMPTY_PATH),
+        None => (libc::AT_FDCWD, path, 0),
+    };
+    // SAFETY: path, arguments and environment are NULL-terminated, as their
+    // types guarantee, and live; a successful call does not return.
+    let result = unsafe {
+        syscall!(
+            Sysno::execveat,
+            fd as isize,
+            path.as_ptr(),
+            arguments.pointers.as_ptr(),
+            environment.0,
+            flags as usize
+        )
+    };
+    result.map_or_else(errno, |_| Errno::NOSYS)
+}
+
+/// Ends this process at once (exit_group(2)); nothing is flushed or dropped.
+pub fn exit(status: i32) -> ! {
+    loop {
+        // SAFETY: takes no pointers and does not return.
+        let _ = unsafe { syscall!(Sysno::exit_group, status as isize) };
+    }
+}
+
+/// Takes over a descriptor that this process was started with, and makes it
+/// close-on-exec. Fails with [`Errno::BADF`] if it is not open. For use at
+/// process start, once per number.
+pub fn take_inherited(number: RawFd) -> Result<OwnedFd, Errno> {
+    if number < 0 {
+        return Err(Errno::BADF);
+    }
+    // SAFETY: the number is not negative; the borrow ends with the check.
+    let open = unsafe { BorrowedFd::borrow_raw(number) };
+    rustix::io::fcntl_setfd(open, rustix::io::FdFlags::CLOEXEC)?;
+    // SAFETY: it is open, and by this function's contract nobody else in this
+    // process owns it: it came from whoever started us.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// Makes `fd` a descriptor of this number that survives exec; whatever had
+/// that number is closed. For use right before [`exec`].
+pub fn place_for_exec(fd: impl AsFd, number: RawFd) -> Result<(), Errno> {
+    use rustix::fd::AsRawFd;
+    let raw = fd.as_fd().as_raw_fd();
+    if raw == number {
+        return rustix::io::fcntl_setfd(fd, rustix::io::FdFlags::empty());
+    }
+    // SAFETY: plain numbers; that the old owner of `number` loses it is what
+    // this function is for, and an exec follows.
+    let done = unsafe { syscall!(Sysno::dup3, raw as isize, number as isize, 0) };
+    done.map(drop).map_err(errno)
+}
+
+/// Standard error; whoever starts our programs keeps it open.
+pub fn stderr() -> BorrowedFd<'static> {
+    // SAFETY: 2 is not negative. If it were closed, writes would fail.
+    unsafe { BorrowedFd::borrow_raw(2) }
+}
+
+/// Bytes of the largest page that kernels of this architecture use.
+const LARGEST_PAGE: usize = if cfg!(target_arch = "x86_64") { 4096 } else { 65536 };
+
+/// Gives the memory behind a buffer back to the kernel, as far as it is whole
+/// pages (madvise(2), MADV_DONTNEED). What it held is lost: in `.bss` it reads
+/// as zero again.
+pub fn give_back(memory: &mut [u8]) {
+    let before = memory.as_ptr().align_offset(LARGEST_PAGE);
+    let Some(pages) = memory.get_mut(before..) else {
+        return;
+    };
+    let len = pages.len() - pages.len() % LARGEST_PAGE;
+    // SAFETY: only whole pages inside a slice that is borrowed to be changed;
+    // whatever they hold afterwards is valid for bytes. A failure (locked
+    // memory) changes nothing.
+    let _ = unsafe {
+        rustix::mm::madvise(pages.as_mut_ptr().cast(), len, rustix::mm::Advice::LinuxDontNeed)
+    };
+}
