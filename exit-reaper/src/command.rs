@@ -1,0 +1,51 @@
+//! The exit command: whatever the engine wants run when a container is gone.
+
+use rustix::fs::{Access, Mode, OFlags};
+use rustix::process::Pid;
+use wire::Errno;
+use wire::record::{Fields, Tag};
+use wire::sys::{self, Environment, Forked, Mask, Strings};
+
+/// Most arguments of an exit command; `monitor` refuses more. podman passes
+/// about thirty.
+const MAX_ARGUMENTS: usize = 1024;
+
+/// Starts it, with our environment and working directory, `/dev/null` for
+/// standard input, output and error, and nothing else open. `Ok(None)` when
+/// there is no such command.
+pub(crate) fn start(fields: Fields<'_>, environment: Environment<'static>) -> Result<Option<Pid>, Errno> {
+    let Some(path) = fields.string(Tag::ExitCommand) else {
+        return Ok(None);
+    };
+    match sys::fork()? {
+        Forked::Parent(pid) => Ok(Some(pid)),
+        Forked::Child => {
+            if let Err(error) = rustix::fs::access(path, Access::EXEC_OK) {
+                let path = path.to_str().unwrap_or("?");
+                wire::error!("exit-reaper", "cannot run the exit command {path}: {error}");
+            }
+            let _ = prepare(fields);
+            let arguments = core::iter::once(path).chain(fields.strings(Tag::ExitCommandArg));
+            if let Some(arguments) = Strings::<{ MAX_ARGUMENTS + 2 }>::new(arguments) {
+                let _ = sys::exec(None, path, &arguments, environment);
+            }
+            sys::exit(1)
+        }
+    }
+}
+
+/// Gives the child what a fresh program may expect.
+fn prepare(fields: Fields<'_>) -> Result<(), Errno> {
+    sys::block_only(Mask::default())?;
+    if let Some(score) = fields.string(Tag::OomScoreAdj) {
+        let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+        if let Ok(file) = rustix::fs::open(c"/proc/self/oom_score_adj", flags, Mode::empty()) {
+            let _ = rustix::io::write(&file, score.to_bytes());
+        }
+    }
+    let null = rustix::fs::open(c"/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
+    for number in 0..3 {
+        sys::place_for_exec(&null, number)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,175 @@
+//! What the hub knows of one container.
+
+use crate::life::State;
+use rustix::process::Pid;
+use wire::record::Tag;
+use wire::{Errno, FdSet, Fds, OwnedFd, Record};
+
+/// A container and every descriptor of it. Descriptors that a role has been
+/// given are duplicates: these stay here, so a role can be lost.
+pub(crate) struct Container {
+    /// The container's first process; `None` when it never came to be.
+    pub(crate) pid: Option<Pid>,
+    /// Ready to read when the container dies, if it is not our child.
+    pub(crate) pidfd: Option<OwnedFd>,
+    /// Its status as it will be published.
+    pub(crate) status: i32,
+    /// Where it is in its life.
+    pub(crate) state: State,
+    /// When [`state`](Self::state) has lasted too long, in ms of the clock.
+    pub(crate) deadline: Option<u64>,
+    /// When it is to be killed (`--timeout`), in ms of the clock.
+    pub(crate) kill_at: Option<u64>,
+    /// Whether that happened.
+    pub(crate) timed_out: bool,
+    /// When to accept attach connections again, after descriptors ran out.
+    pub(crate) accept_at: Option<u64>,
+    /// The exit command while it runs.
+    pub(crate) command: Option<Pid>,
+
+    pub(crate) record: OwnedFd,
+    pub(crate) stdin: Option<OwnedFd>,
+    pub(crate) stdout: Option<OwnedFd>,
+    pub(crate) stderr: Option<OwnedFd>,
+    pub(crate) tty: Option<OwnedFd>,
+    pub(crate) stage_read: Option<OwnedFd>,
+    pub(crate) stage_write: Option<OwnedFd>,
+    pub(crate) listener: Option<OwnedFd>,
+    pub(crate) ctl: Option<OwnedFd>,
+    pub(crate) winsz: Option<OwnedFd>,
+    pub(crate) sync: Option<OwnedFd>,
+    pub(crate) log: Option<OwnedFd>,
+
+    /// Some output has come: clients that connect from now on are observers.
+    pub(crate) output_seen: bool,
+    /// The log may not be on disk yet.
+    pub(crate) log_dirty: bool,
+    /// No client may send input any more.
+    pub(crate) input_closed: bool,
+    /// A log-writer was lost while it had this container's output.
+    pub(crate) repair: bool,
+    /// The running log-writer knows this container ...
+    pub(crate) writer_told: bool,
+    /// ... and has its output; else the hub watches it.
+    pub(crate) output_given: bool,
+    /// The running attach-proxy knows this container and has its FIFOs; else
+    /// the hub watches them.
+    pub(crate) proxy_told: bool,
+}
+
+impl Container {
+    /// From an `Adopt` message. Fails when the record cannot be read.
+    pub(crate) fn adopt(pid: u32, set: FdSet, fds: Fds, now: u64) -> Result<Self, Errno> {
+        let mut slots: [Option<OwnedFd>; 16] = [const { None }; 16];
+        for (bit, fd) in set.bits().zip(fds) {
+            if let Some(slot) = slots.get_mut(bit.0.trailing_zeros() as usize) {
+                *slot = Some(fd);
+            }
+        }
+        let [
+            record,
+            stdin,
+            stdout,
+            stderr,
+            tty,
+            stage_read,
+            stage_write,
+            listener,
+            ctl,
+            winsz,
+            sync,
+            log,
+            ..,
+        ] = slots;
+        let record = record.ok_or(Errno::INVAL)?;
+        let timeout = Record::map(&record)?.fields().number(Tag::Timeout);
+        Ok(Container {
+            pid: i32::try_from(pid).ok().and_then(Pid::from_raw),
+            pidfd: None,
+            status: -1,
+            state: State::Running,
+            deadline: None,
+            kill_at: timeout.map(|seconds| now.saturating_add(seconds.saturating_mul(1000))),
+            timed_out: false,
+            accept_at: None,
+            command: None,
+            record,
+            stdin,
+            stdout,
+            stderr,
+            tty,
+            stage_read,
+            stage_write,
+            listener,
+            ctl,
+            winsz,
+            sync,
+            log,
+            output_seen: false,
+            log_dirty: false,
+            input_closed: false,
+            repair: false,
+            writer_told: false,
+            output_given: false,
+            proxy_told: false,
+        })
+    }
+
+    /// Every descriptor that output can come from.
+    pub(crate) fn outputs(&self) -> impl Iterator<Item = (FdSet, &OwnedFd)> {
+        [
+            (FdSet::STDOUT, &self.stdout),
+            (FdSet::STDERR, &self.stderr),
+            (FdSet::TTY, &self.tty),
+            (FdSet::STAGE_READ, &self.stage_read),
+        ]
+        .into_iter()
+        .filter_map(|(bit, fd)| Some((bit, fd.as_ref()?)))
+    }
+
+    /// What the log-writer needs to read the output.
+    pub(crate) fn output_fds(&self) -> impl Iterator<Item = (FdSet, &OwnedFd)> {
+        let write = self.stage_write.as_ref().map(|fd| (FdSet::STAGE_WRITE, fd));
+        self.outputs().chain(write)
+    }
+
+    /// What commands and input go to.
+    pub(crate) fn input_fds(&self) -> impl Iterator<Item = (FdSet, &OwnedFd)> {
+        let stdin = if self.input_closed { &None } else { &self.stdin };
+        [(FdSet::STDIN, stdin), (FdSet::TTY, &self.tty)]
+            .into_iter()
+            .filter_map(|(bit, fd)| Some((bit, fd.as_ref()?)))
+            .chain(self.fifos())
+    }
+
+    /// The FIFOs that engines write commands to.
+    pub(crate) fn fifos(&self) -> impl Iterator<Item = (FdSet, &OwnedFd)> {
+        [(FdSet::CTL, &self.ctl), (FdSet::WINSZ, &self.winsz)]
+            .into_iter()
+            .filter_map(|(bit, fd)| Some((bit, fd.as_ref()?)))
+    }
+
+    /// Whether an attached client can send anything to it.
+    pub(crate) fn takes_input(&self) -> bool {
+        !self.input_closed && (self.stdin.is_some() || self.tty.is_some())
+    }
+
+    /// The earliest of its timers, in ms of the clock.
+    pub(crate) fn next_timer(&self) -> Option<u64> {
+        [self.deadline, self.kill_at, self.accept_at].into_iter().flatten().min()
+    }
+}
+
+/// An attached client. The hub keeps its socket for the roles that serve it.
+pub(crate) struct Client {
+    pub(crate) container: wire::Key,
+    pub(crate) socket: OwnedFd,
+    /// Connected before the first output: output waits for it.
+    pub(crate) owner: bool,
+    /// May still send input.
+    pub(crate) input: bool,
+    /// The running log-writer knows it.
+    pub(crate) writer_told: bool,
+    /// The running attach-proxy knows it.
+    pub(crate) proxy_told: bool,
+}

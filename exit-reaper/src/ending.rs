@@ -1,0 +1,204 @@
+//! What is done when a container ends, as [`crate::life`] orders it.
+
+use crate::container::Container;
+use crate::hub::Hub;
+use crate::life::{Action, Event, State, next};
+use crate::{command, publish};
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::process::Signal;
+use wire::record::Tag;
+use wire::{Key, Message, Record};
+
+/// How long a container may take to die of SIGKILL, in ms. A frozen one never
+/// does; its engine was promised an answer.
+const KILL_MS: u64 = 5_000;
+/// How long writing out the rest of the output may take, in ms. A pipe's worth
+/// takes microseconds; this is for disks that do not answer.
+const DRAIN_MS: u64 = 10_000;
+
+impl Hub {
+    /// An event of a container's life.
+    pub(crate) fn step(&mut self, key: Key, event: Event) {
+        let mut event = Some(event);
+        while let Some(now) = event.take() {
+            let Some(container) = self.tables.containers.get_mut(key) else {
+                return;
+            };
+            let (state, action) = next(container.state, now);
+            if action != Action::Stay {
+                container.deadline = None;
+            }
+            container.state = state;
+            event = match action {
+                Action::Stay => None,
+                Action::Kill => self.kill(key),
+                Action::Drain => self.drain(key),
+                Action::Publish => self.publish(key),
+                Action::RunCommand => self.run_command(key),
+                Action::Leave => self.leave(key),
+            };
+        }
+    }
+
+    /// Lets those timers of a container happen whose time has come.
+    pub(crate) fn container_timers(&mut self, key: Key) {
+        let now = self.now;
+        let due = |at: Option<u64>| at.is_some_and(|at| at <= now);
+        let Some(container) = self.tables.containers.get(key) else {
+            return;
+        };
+        if due(container.accept_at) {
+            self.accept_again(key);
+        }
+        let Some(container) = self.tables.containers.get_mut(key) else {
+            return;
+        };
+        if due(container.kill_at) {
+            container.kill_at = None;
+            self.step(key, Event::TimedOut);
+        }
+        if self.tables.containers.get(key).is_some_and(|container| due(container.deadline)) {
+            self.step(key, Event::Deadline);
+        }
+    }
+
+    fn kill(&mut self, key: Key) -> Option<Event> {
+        let container = self.tables.containers.get_mut(key)?;
+        container.timed_out = true;
+        container.status = -1;
+        container.deadline = Some(self.now + KILL_MS);
+        let pid = container.pid?;
+        // The group of a process that made none of its own is not ours to kill.
+        let group = rustix::process::getpgid(Some(pid)).ok();
+        let _ = match group.filter(|group| *group == pid) {
+            Some(group) => rustix::process::kill_process_group(group, Signal::KILL),
+            None => rustix::process::kill_process(pid, Signal::KILL),
+        };
+        None
+    }
+
+    fn drain(&mut self, key: Key) -> Option<Event> {
+        let container = self.tables.containers.get_mut(key)?;
+        container.kill_at = None;
+        container.deadline = Some(self.now + DRAIN_MS);
+        self.accept(key);
+        let container = self.tables.containers.get(key)?;
+        if !container.output_given && !container.log_dirty && !output_waits(container) {
+            return Some(Event::Drained);
+        }
+        self.ask_to_drain(key);
+        None
+    }
+
+    /// Has the log-writer write out everything. If none can be started, the
+    /// next try comes with [`Hub::catch_up`], the end with the deadline.
+    pub(crate) fn ask_to_drain(&mut self, key: Key) {
+        self.give_output(key);
+        if self.tell_writer(key) {
+            self.writer.send(&Message::Drain { container: key }, &[]);
+        }
+    }
+
+    fn publish(&mut self, key: Key) -> Option<Event> {
+        self.close_all(key);
+        let container = self.tables.containers.get_mut(key)?;
+        let mut delay = 0;
+        // Mapped only for this moment.
+        if let Ok(record) = Record::map(&container.record) {
+            let fields = record.fields();
+            publish::exit_files(key, fields, container.status);
+            publish::sync(container, fields);
+            publish::unlink(fields, Tag::AttachPath);
+            delay = fields.number(Tag::ExitDelay).unwrap_or(0);
+        }
+        container.deadline = Some(self.now.saturating_add(delay.saturating_mul(1000)));
+        (delay == 0).then_some(Event::Deadline)
+    }
+
+    /// Closes what a dead container held: first what the engine leaked in, so
+    /// that its ports are free before anybody learns of the death.
+    fn close_all(&mut self, key: Key) {
+        let leaks = &mut self.tables.leaks;
+        while let Some(at) = leaks.iter().position(|(owner, _)| *owner == Some(key)) {
+            leaks.swap_remove(at);
+        }
+        self.drop_clients_of(key);
+        let Some(container) = self.tables.containers.get_mut(key) else {
+            return;
+        };
+        let outputs = container.outputs().map(|(_, fd)| fd);
+        let fifos = container.fifos().map(|(_, fd)| fd);
+        for fd in outputs.chain(fifos).chain(&container.listener) {
+            self.events.remove(fd);
+        }
+        let forget = Message::Forget { container: key };
+        if container.writer_told {
+            self.writer.send(&forget, &[]);
+        }
+        if container.proxy_told {
+            self.proxy.send(&forget, &[]);
+        }
+        container.accept_at = None;
+        container.stdin = None;
+        container.stdout = None;
+        container.stderr = None;
+        container.tty = None;
+        container.stage_read = None;
+        container.stage_write = None;
+        container.listener = None;
+        container.ctl = None;
+        container.winsz = None;
+        container.log = None;
+        container.input_closed = true;
+        container.writer_told = false;
+        container.proxy_told = false;
+        container.output_given = false;
+        container.log_dirty = false;
+    }
+
+    fn run_command(&mut self, key: Key) -> Option<Event> {
+        let others = self.tables.containers.iter().any(|(other, _)| other != key);
+        let container = self.tables.containers.get_mut(key)?;
+        container.sync = None;
+        if !others {
+            // What the exit command leaves running is not for us to wait for.
+            let _ = rustix::process::set_child_subreaper(None);
+        }
+        let record = Record::map(&container.record).ok()?;
+        match command::start(record.fields(), self.environment) {
+            Ok(Some(pid)) => {
+                container.command = Some(pid);
+                None
+            }
+            Ok(None) => Some(Event::CommandDone),
+            Err(error) => {
+                wire::error!(crate::NAME, "cannot start the exit command: {error}");
+                Some(Event::CommandDone)
+            }
+        }
+    }
+
+    fn leave(&mut self, key: Key) -> Option<Event> {
+        let container = self.tables.containers.remove(key)?;
+        if let Ok(record) = Record::map(&container.record) {
+            publish::unlink(record.fields(), Tag::SocketLink);
+        }
+        self.status = container.status;
+        None
+    }
+
+    /// Whether `catch_up` has to ask for this container's drain again.
+    pub(crate) fn drains(&self, key: Key) -> bool {
+        self.tables.containers.get(key).is_some_and(|c| c.state == State::Draining)
+    }
+}
+
+/// Whether there is output nobody has read yet.
+fn output_waits(container: &Container) -> bool {
+    container.outputs().any(|(_, fd)| {
+        let mut polled = [PollFd::new(fd, PollFlags::IN)];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let found = rustix::event::poll(&mut polled, Some(&now));
+        found.is_ok() && polled.iter().any(|fd| fd.revents().contains(PollFlags::IN))
+    })
+}

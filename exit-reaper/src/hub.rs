@@ -1,0 +1,232 @@
+//! The hub's state and its loop: what became ready is named here and handled
+//! in the module of its subject.
+
+use crate::container::{Client, Container};
+use crate::role::{Kind, Role};
+use wire::event::{BATCH, EventFlags, Events, Ready, now_ms};
+use wire::key::Slots;
+use wire::link::Refusal;
+use wire::sys::Environment;
+use wire::{Errno, FdSet, Key, Link, Message, OwnedFd};
+
+/// Most containers of one hub. A node runs at most 110 to 250 pods by
+/// Kubernetes' limits; a pod has a handful of containers and execs.
+const MAX_CONTAINERS: usize = 1024;
+/// Most attached clients of one hub. More wait in the socket's backlog.
+const MAX_CLIENTS: usize = 4096;
+/// Most descriptors leaked in on purpose, over all containers.
+const MAX_LEAKS: usize = 1024;
+
+/// What grows with the number of containers. In `.bss`; only pages in use cost.
+pub(crate) struct Tables {
+    pub(crate) containers: Slots<Container, MAX_CONTAINERS>,
+    pub(crate) clients: Slots<Client, MAX_CLIENTS>,
+    /// `None`: of the container that is adopted next.
+    pub(crate) leaks: heapless::Vec<(Option<Key>, OwnedFd), MAX_LEAKS>,
+}
+
+impl Tables {
+    pub(crate) const fn new() -> Self {
+        Tables { containers: Slots::new(), clients: Slots::new(), leaks: heapless::Vec::new() }
+    }
+}
+
+/// Names what an event is about, packed into epoll's 64 bits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Source {
+    Signals,
+    Monitor,
+    Role(Kind),
+    Listener(Key),
+    Output(Key, FdSet),
+    Fifo(Key),
+    Client(Key),
+    Pidfd(Key),
+}
+
+impl Source {
+    pub(crate) fn token(self) -> u64 {
+        let (kind, part, key) = match self {
+            Source::Signals => (0, 0, Key(0)),
+            Source::Monitor => (1, 0, Key(0)),
+            Source::Role(Kind::Writer) => (2, 0, Key(0)),
+            Source::Role(Kind::Proxy) => (2, 1, Key(0)),
+            Source::Listener(key) => (3, 0, key),
+            Source::Output(key, part) => (4, part.0, key),
+            Source::Fifo(key) => (5, 0, key),
+            Source::Client(key) => (6, 0, key),
+            Source::Pidfd(key) => (7, 0, key),
+        };
+        (kind << 48) | (u64::from(part) << 32) | u64::from(key.0)
+    }
+
+    fn of(token: u64) -> Option<Self> {
+        let (part, key) = ((token >> 32) as u16, Key(token as u32));
+        Some(match (token >> 48, part) {
+            (0, _) => Source::Signals,
+            (1, _) => Source::Monitor,
+            (2, 0) => Source::Role(Kind::Writer),
+            (2, _) => Source::Role(Kind::Proxy),
+            (3, _) => Source::Listener(key),
+            (4, part) => Source::Output(key, FdSet(part)),
+            (5, _) => Source::Fifo(key),
+            (6, _) => Source::Client(key),
+            (7, _) => Source::Pidfd(key),
+            _ => return None,
+        })
+    }
+}
+
+/// Everything the hub has.
+pub(crate) struct Hub {
+    pub(crate) events: Events,
+    pub(crate) environment: Environment<'static>,
+    pub(crate) tables: &'static mut Tables,
+    pub(crate) writer: Role,
+    pub(crate) proxy: Role,
+    pub(crate) signals: OwnedFd,
+    /// The clock at the last wake-up, in ms.
+    pub(crate) now: u64,
+    /// Status of the container that left last.
+    pub(crate) status: i32,
+    monitor: Option<Link>,
+}
+
+impl Hub {
+    /// Takes what `monitor` has queued on the link: first of all `Start`.
+    pub(crate) fn new(
+        link: Link,
+        tables: &'static mut Tables,
+        environment: Environment<'static>,
+    ) -> Result<Self, Refusal> {
+        let (message, fds) = link.receive()?;
+        let (Message::Start { pod: false }, Ok([signals, writer, proxy])) =
+            (message, fds.into_array::<3>())
+        else {
+            return Err(Refusal::Garbage);
+        };
+        let events = Events::new().map_err(Refusal::Failed)?;
+        events
+            .add(&signals, Source::Signals.token(), EventFlags::IN)
+            .and_then(|()| events.add(&link, Source::Monitor.token(), EventFlags::IN))
+            .map_err(Refusal::Failed)?;
+        Ok(Hub {
+            events,
+            environment,
+            tables,
+            writer: Role::new(Kind::Writer, writer),
+            proxy: Role::new(Kind::Proxy, proxy),
+            signals,
+            now: now_ms(),
+            status: 0,
+            monitor: Some(link),
+        })
+    }
+
+    /// Serves until nothing is left to do. The result is the status of the
+    /// container that left last.
+    pub(crate) fn serve(&mut self) -> Result<i32, Errno> {
+        let mut ready = heapless::Vec::<Ready, BATCH>::new();
+        // What monitor queued comes before the death of what it queued.
+        self.read_monitor();
+        self.reap();
+        while self.monitor.is_some() || !self.tables.containers.is_empty() {
+            let timeout = self.next_timer().map(|at| at.saturating_sub(now_ms()));
+            self.events.wait(timeout, &mut ready)?;
+            self.now = now_ms();
+            // Clients first: they are to see what became ready beside them.
+            for event in &ready {
+                if let Some(Source::Listener(key)) = Source::of(event.token) {
+                    self.accept(key);
+                }
+            }
+            for event in &ready {
+                self.handle(event);
+            }
+            self.timers();
+        }
+        Ok(self.status)
+    }
+
+    fn handle(&mut self, event: &Ready) {
+        match Source::of(event.token) {
+            Some(Source::Signals) => self.signalled(),
+            Some(Source::Monitor) => self.read_monitor(),
+            Some(Source::Role(kind)) => self.read_role(kind),
+            Some(Source::Output(key, part)) => self.output_ready(key, part, event.flags),
+            Some(Source::Fifo(key)) => {
+                self.tell_proxy(key);
+            }
+            Some(Source::Client(key)) => self.drop_client(key),
+            Some(Source::Pidfd(key)) => self.died(key, 0),
+            Some(Source::Listener(_)) | None => {}
+        }
+    }
+
+    fn read_monitor(&mut self) {
+        while let Some(link) = &self.monitor {
+            match link.receive() {
+                Ok((message, fds)) => self.adopt(message, fds),
+                Err(Refusal::Empty) => return,
+                Err(Refusal::Garbage) => wire::error!(crate::NAME, "garbage from monitor on fd 0"),
+                Err(Refusal::Closed | Refusal::Failed(_)) => {
+                    self.events.remove(link);
+                    self.monitor = None;
+                }
+            }
+        }
+    }
+
+    /// When to wake up at the latest, in ms of the clock.
+    fn next_timer(&self) -> Option<u64> {
+        let roles = [self.writer.not_before, self.proxy.not_before].into_iter().flatten();
+        let containers = self.tables.containers.iter().filter_map(|(_, c)| c.next_timer());
+        roles.chain(containers).min()
+    }
+
+    fn timers(&mut self) {
+        let mut from = 0;
+        while let Some(key) = self.tables.containers.next_key(from) {
+            from = key.slot() + 1;
+            self.container_timers(key);
+        }
+        for kind in [Kind::Writer, Kind::Proxy] {
+            let role = self.role(kind);
+            if role.not_before.is_some_and(|at| at <= now_ms()) {
+                role.not_before = None;
+                self.catch_up(kind);
+            }
+        }
+    }
+
+    /// The role of that kind.
+    pub(crate) fn role(&mut self, kind: Kind) -> &mut Role {
+        match kind {
+            Kind::Writer => &mut self.writer,
+            Kind::Proxy => &mut self.proxy,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_source_survives_the_way_through_epoll() {
+        let key = Key(0xdead_beef);
+        for source in [
+            Source::Signals,
+            Source::Monitor,
+            Source::Role(Kind::Writer),
+            Source::Role(Kind::Proxy),
+            Source::Listener(key),
+            Source::Output(key, FdSet::STAGE_READ),
+            Source::Fifo(key),
+            Source::Client(key),
+            Source::Pidfd(key),
+        ] {
+            assert_eq!(Source::of(source.token()), Some(source));
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! The `exit-reaper` program: process start around the library of the same name.
+
+#![no_std]
+#![no_main]
+#![allow(unsafe_code)]
+
+wire::program!(c"exit-reaper", exit_reaper::run);

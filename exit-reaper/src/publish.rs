@@ -1,0 +1,109 @@
+//! Telling everybody that a container is dead: exit files and sync pipe.
+
+use crate::container::Container;
+use core::ffi::CStr;
+use rustix::fs::{AtFlags, Mode, OFlags};
+use wire::record::{Fields, Tag};
+use wire::{Errno, Key};
+
+const NAME: &str = "exit-reaper";
+
+/// Text of a bounded length without allocation.
+pub(crate) type Text = heapless::String<96>;
+
+/// Writes `<persist-dir>/exit` and `<exit-dir>/<cid>`: the status in decimal,
+/// no newline, complete the moment the name appears. What cannot be written is
+/// reported and does not keep the other from being written.
+pub(crate) fn exit_files(key: Key, fields: Fields<'_>, status: i32) {
+    let files = [(Tag::PersistDir, Some(c"exit")), (Tag::ExitDir, fields.string(Tag::Cid))];
+    for (dir, name) in files {
+        let (Some(dir), Some(name)) = (fields.string(dir), name) else {
+            continue;
+        };
+        if let Err(error) = exit_file(key, dir, name, status) {
+            let dir = dir.to_str().unwrap_or("?");
+            wire::error!(
+                NAME,
+                "cannot write the exit file in {dir}: {error}; is it a directory we may write to?"
+            );
+        }
+    }
+}
+
+fn exit_file(key: Key, dir: &CStr, name: &CStr, status: i32) -> Result<(), Errno> {
+    use core::fmt::Write;
+    let mut text = Text::new();
+    let mut temporary = heapless::Vec::<u8, 96>::new();
+    let mut temporary_name = Text::new();
+    let pid = rustix::process::getpid().as_raw_nonzero();
+    write!(text, "{status}").map_err(|_| Errno::OVERFLOW)?;
+    write!(temporary_name, ".exit-{pid}-{}\0", key.0).map_err(|_| Errno::OVERFLOW)?;
+    temporary.extend_from_slice(temporary_name.as_bytes()).map_err(|_| Errno::OVERFLOW)?;
+    let temporary = CStr::from_bytes_with_nul(&temporary).map_err(|_| Errno::INVAL)?;
+
+    let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
+    let dir = rustix::fs::open(dir, flags, Mode::empty())?;
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+    let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::ROTH;
+    let file = rustix::fs::openat(&dir, temporary, flags, mode)?;
+    let done = match rustix::io::write(&file, text.as_bytes()) {
+        Ok(count) if count == text.len() => rustix::fs::renameat(&dir, temporary, &dir, name),
+        Ok(_) => Err(Errno::NOSPC),
+        Err(error) => Err(error),
+    };
+    if done.is_err() {
+        let _ = rustix::fs::unlinkat(&dir, temporary, AtFlags::empty());
+    }
+    done
+}
+
+/// Answers the engine's sync pipe with the status, for an exec session. One
+/// write, one message. Nobody reading it any more is no error.
+pub(crate) fn sync(container: &Container, fields: Fields<'_>) {
+    use core::fmt::Write;
+    let Some(key) = fields.string(Tag::SyncKey).and_then(|key| key.to_str().ok()) else {
+        return;
+    };
+    let Some(pipe) = &container.sync else { return };
+    let mut text = Text::new();
+    let status = container.status;
+    let written = if container.timed_out {
+        // CRI-O matches on this text.
+        writeln!(text, "{{\"{key}\": {status}, \"message\": \"command timed out\"}}")
+    } else {
+        writeln!(text, "{{\"{key}\": {status}}}")
+    };
+    if written.is_ok() {
+        let _ = rustix::io::write(pipe, text.as_bytes());
+    }
+}
+
+/// Removes what is named by a path in the record, if it is still there.
+pub(crate) fn unlink(fields: Fields<'_>, tag: Tag) {
+    if let Some(path) = fields.string(tag) {
+        let _ = rustix::fs::unlink(path);
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use std::os::unix::ffi::OsStrExt;
+    use wire::record::Encoder;
+
+    #[test]
+    fn exit_files_hold_the_bare_number_and_leave_no_temporary_file() {
+        let dir = std::env::temp_dir().join(format!("conmote-publish-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let mut bytes = Vec::new();
+        Encoder::new(|piece: &[u8]| bytes.extend_from_slice(piece))
+            .string(Tag::Cid, b"some-id")
+            .string(Tag::ExitDir, dir.as_os_str().as_bytes())
+            .string(Tag::PersistDir, b"/does/not/exist");
+        exit_files(Key(3), Fields::new(&bytes).unwrap(), 137);
+        assert_eq!(std::fs::read(dir.join("some-id")).unwrap(), b"137");
+        assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 1);
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+}

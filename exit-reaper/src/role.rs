@@ -1,0 +1,128 @@
+//! Starting the two roles, talking to them, and losing them.
+
+use wire::sys::{self, Environment, Forked, Mask, SIGPIPE, Strings};
+use wire::{AsFd, BorrowedFd, Errno, Link, Message, OwnedFd};
+
+use rustix::process::{Pid, Signal};
+
+/// Which role.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Kind {
+    /// log-writer.
+    Writer,
+    /// attach-proxy.
+    Proxy,
+}
+
+/// A role that ends by itself sooner than this many ms after its start is
+/// broken (out of memory, say), and is started again only after as long: one
+/// that fails at once must not make the hub spin.
+const MIN_LIFE_MS: u64 = 500;
+
+/// A role: the program, and the process if there is one.
+pub(crate) struct Role {
+    kind: Kind,
+    program: OwnedFd,
+    running: Option<Running>,
+    started_at: u64,
+    /// Not to be started before this, in ms of the clock.
+    pub(crate) not_before: Option<u64>,
+}
+
+struct Running {
+    link: Link,
+    pid: Pid,
+    /// Messages sent so far.
+    sent: u32,
+}
+
+impl Role {
+    pub(crate) fn new(kind: Kind, program: OwnedFd) -> Self {
+        Role { kind, program, running: None, started_at: 0, not_before: None }
+    }
+
+    /// The link to the running role.
+    pub(crate) fn link(&self) -> Option<&Link> {
+        self.running.as_ref().map(|running| &running.link)
+    }
+
+    /// Starts it. Its end of the link is its standard input. `Ok(false)` when
+    /// it has just failed and is not to be started yet.
+    pub(crate) fn start(&mut self, environment: Environment<'static>, now: u64) -> Result<bool, Errno> {
+        if self.not_before.is_some_and(|time| now < time) {
+            return Ok(false);
+        }
+        self.not_before = None;
+        self.started_at = now;
+        match self.fork(environment) {
+            Ok(running) => {
+                self.running = Some(running);
+                Ok(true)
+            }
+            Err(error) => {
+                self.not_before = Some(now + MIN_LIFE_MS);
+                Err(error)
+            }
+        }
+    }
+
+    fn fork(&self, environment: Environment<'static>) -> Result<Running, Errno> {
+        let (link, theirs) = Link::pair()?;
+        match sys::fork()? {
+            Forked::Parent(pid) => Ok(Running { link, pid, sent: 0 }),
+            Forked::Child => {
+                // A write to a closed pipe is an error to them, not their end.
+                let _ = sys::block_only(Mask::of(&[SIGPIPE]));
+                let name = match self.kind {
+                    Kind::Writer => c"log-writer",
+                    Kind::Proxy => c"attach-proxy",
+                };
+                let placed = sys::place_for_exec(&theirs, 0);
+                if let (Ok(()), Some(names)) = (placed, Strings::<2>::new([name])) {
+                    let error = sys::exec(Some(self.program.as_fd()), c"", &names, environment);
+                    let name = name.to_str().unwrap_or("?");
+                    wire::error!("exit-reaper", "cannot start {name}: {error}");
+                }
+                sys::exit(111)
+            }
+        }
+    }
+
+    /// Sends a message. A role that has not read hundreds of messages is
+    /// stuck: it is killed, and its work given to a new one when its link
+    /// closes. Never waits.
+    pub(crate) fn send(&mut self, message: &Message, fds: &[BorrowedFd<'_>]) {
+        let Some(running) = &mut self.running else {
+            return;
+        };
+        match running.link.send(message, fds) {
+            Ok(()) => running.sent = running.sent.wrapping_add(1),
+            Err(error) => {
+                wire::error!(
+                    "exit-reaper",
+                    "cannot send to {:?}: {error}; starting it anew",
+                    self.kind
+                );
+                let _ = rustix::process::kill_process(running.pid, Signal::KILL);
+            }
+        }
+    }
+
+    /// Whether a role that says it has seen so many messages has seen all.
+    pub(crate) fn has_seen_all(&self, seen: u32) -> bool {
+        self.running.as_ref().is_some_and(|running| running.sent == seen)
+    }
+
+    /// Closes the link, which tells an idle role to exit.
+    pub(crate) fn dismiss(&mut self) {
+        self.running = None;
+    }
+
+    /// The role has closed its link without being asked to.
+    pub(crate) fn lost(&mut self, now: u64) {
+        self.running = None;
+        if now.saturating_sub(self.started_at) < MIN_LIFE_MS {
+            self.not_before = Some(now + MIN_LIFE_MS);
+        }
+    }
+}
