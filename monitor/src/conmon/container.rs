@@ -1,0 +1,295 @@
+//! The process that stays: sets up, calls the runtime, answers the engine, and
+//! becomes the hub.
+
+use std::ffi::CString;
+use std::os::fd::IntoRawFd;
+use std::os::unix::ffi::OsStrExt;
+use std::process::ExitCode;
+
+use rustix::fs::{Mode, OFlags};
+use wire::{FdSet, OwnedFd};
+
+use super::config::{ApiVersion, Config, Mode as Job};
+use super::record::{self, MAX_EXIT_ARGS};
+use super::setup::{self, Ours, Paths};
+use super::terminal::{self, ConsoleSocket};
+use super::{ending, supervise};
+use crate::handover::{self, Container, Programs};
+use crate::inherited;
+use crate::runtime::{self, Call, PidFile, Stdio};
+use crate::sync_pipe::SyncPipe;
+
+/// Most bytes of the runtime's standard error that go into a message.
+const MAX_MESSAGE: usize = 8191;
+
+/// Why there is no container.
+struct Failure {
+    /// What the engine's user is to read; empty: the exit status says it all.
+    message: Vec<u8>,
+    /// The exit command is due: the runtime was called.
+    armed: bool,
+}
+
+impl Failure {
+    fn before_runtime(text: String) -> Self {
+        Failure { message: text.into_bytes(), armed: false }
+    }
+
+    fn after_runtime(message: impl Into<Vec<u8>>) -> Self {
+        Failure { message: message.into(), armed: true }
+    }
+}
+
+/// Starts the container and becomes its hub. Returns only after a failure,
+/// which the engine has been told about.
+pub fn run(
+    config: Config,
+    programs: Programs,
+    start_pipe: Option<OwnedFd>,
+    inherited_fds: Vec<i32>,
+    oom_score_adj: Option<String>,
+) -> ExitCode {
+    let oom_score_adj = oom_score_adj.as_deref();
+    let mut sync = SyncPipe::default();
+    let mut paths = Paths::default();
+    let signals = match prepare(&config, &mut sync) {
+        Ok(signals) => signals,
+        Err(text) => {
+            log::error!("{text}");
+            sync.send(record::key(&config), -1, text.as_bytes());
+            return ending::failure();
+        }
+    };
+    let started = start(&config, &signals, start_pipe, oom_score_adj, &mut sync, &mut paths);
+    let failure = match started {
+        Ok((pid, fds)) => {
+            let text = hand_over(
+                &config,
+                &programs,
+                &signals,
+                &paths,
+                sync,
+                pid,
+                fds,
+                inherited_fds,
+                oom_score_adj,
+            );
+            log::error!("{text}");
+            Failure::after_runtime(Vec::new())
+        }
+        Err(failure) => {
+            log::error!("{}", String::from_utf8_lossy(&failure.message));
+            sync.send(record::key(&config), -1, &failure.message);
+            drop(sync);
+            failure
+        }
+    };
+    paths.remove();
+    if failure.armed {
+        let _ = wire::sys::block_only(wire::sys::Mask::default());
+        ending::run_exit_command(&config, oom_score_adj);
+    }
+    ending::failure()
+}
+
+/// Makes us a daemon: nobody's terminal, everybody's parent.
+fn prepare(config: &Config, sync: &mut SyncPipe) -> Result<OwnedFd, String> {
+    sync.fd = inherited::from_environment("_OCI_SYNCPIPE")?;
+    if let Some(command) = &config.exit_command
+        && command.args.len() > MAX_EXIT_ARGS
+    {
+        return Err(format!("more than {MAX_EXIT_ARGS} exit command arguments"));
+    }
+    if !config.log.passthrough {
+        detach_stdio(config)?;
+    }
+    let _ = rustix::process::setsid();
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
+        .map_err(|error| format!("Failed to set as subreaper: {}", inherited::text(error)))?;
+    handover::block_signals()
+        .map_err(|error| format!("cannot read signals: {}", inherited::text(error)))
+}
+
+/// Points standard input, output and error at /dev/null; with `--syslog`,
+/// standard error at the system log, for the hub and the roles.
+fn detach_stdio(config: &Config) -> Result<(), String> {
+    let connect = || {
+        let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
+        rustix::stdio::dup2_stdin(&null)?;
+        rustix::stdio::dup2_stdout(&null)?;
+        match config.syslog.then(crate::log::system_log).flatten() {
+            Some(socket) => rustix::stdio::dup2_stderr(socket),
+            None => rustix::stdio::dup2_stderr(null),
+        }
+    };
+    connect().map_err(|error| format!("cannot open /dev/null: {}", inherited::text(error)))
+}
+
+/// Calls the runtime. The result is the container's pid (`None` when it never
+/// came to be, but the engine wants its end reported nevertheless), and
+/// everything the hub is to hold.
+fn start(
+    config: &Config,
+    signals: &OwnedFd,
+    start_pipe: Option<OwnedFd>,
+    oom_score_adj: Option<&str>,
+    sync: &mut SyncPipe,
+    paths: &mut Paths,
+) -> Result<(Option<i32>, Vec<(FdSet, OwnedFd)>), Failure> {
+    let attach = matches!(config.mode, Job::Exec { attach: true, .. });
+    let mut fds = Vec::new();
+    let (stdio, console) = open_stdio(config, &mut fds).map_err(Failure::before_runtime)?;
+    if let Some(bundle) = config.bundle.as_deref().filter(|_| !config.log.passthrough) {
+        setup::bundle_files(config, bundle, paths, &mut fds).map_err(Failure::before_runtime)?;
+        if attach {
+            tell_attach_ready().map_err(Failure::before_runtime)?;
+        }
+    }
+
+    let before = runtime::stamp(&config.container_pid_file);
+    let args = runtime::arguments(config, console.as_ref().map(|console| console.path.as_path()));
+    log::trace!("calling {}", runtime::display(&config.runtime.path, &args));
+    let call = Call {
+        program: &config.runtime.path,
+        args: &args,
+        stdio: (!config.log.passthrough).then_some(&stdio),
+        start_pipe: start_pipe.as_ref().filter(|_| attach),
+        oom_score_adj,
+        replace_listen_pid: config.replace_listen_pid,
+    };
+    let pid = runtime::start(&call).map_err(|error| {
+        Failure::before_runtime(format!("Failed to fork the runtime: {}", inherited::text(error)))
+    })?;
+    drop(start_pipe);
+    // Our copies of the container's ends: else its end of file never comes.
+    drop(stdio);
+    if config.log.passthrough {
+        // The container has our standard input and output now.
+        detach_stdio(config).map_err(Failure::after_runtime)?;
+    }
+    let outputs = [FdSet::STDOUT, FdSet::STDERR];
+    let pipes: Vec<&OwnedFd> =
+        fds.iter().filter(|(bit, _)| outputs.contains(bit)).map(|(_, fd)| fd).collect();
+    let outcome = supervise::runtime(pid, signals, console.as_ref(), &pipes);
+    drop(console);
+
+    let runtime_said = |fds: &[(FdSet, OwnedFd)]| pending(fds, FdSet::STDERR);
+    let exec = matches!(config.mode, Job::Exec { .. });
+    if outcome.status != 0 && !exec {
+        return Err(Failure::after_runtime(runtime_said(&fds)));
+    }
+    let container = match runtime::read_pid_file(&config.container_pid_file) {
+        // Left over from an earlier session, and the runtime failed now.
+        Ok(PidFile::Pid(_))
+            if outcome.status != 0 && runtime::stamp(&config.container_pid_file) == before =>
+        {
+            return Err(Failure::after_runtime(runtime_said(&fds)));
+        }
+        Ok(PidFile::Pid(pid)) => Some(pid),
+        // An engine that made the file itself (CRI-O's exec sync) expects the
+        // runtime's words in the log, and -1 as the status.
+        Ok(PidFile::Garbage) => None,
+        Err(text) => {
+            let said = runtime_said(&fds);
+            return Err(Failure::after_runtime(if said.is_empty() {
+                text.into_bytes()
+            } else {
+                said
+            }));
+        }
+    };
+    if config.terminal && container.is_some() {
+        let Some(tty) = outcome.tty else {
+            let text = "Runtime did not set up terminal".to_owned();
+            return Err(Failure::after_runtime(outcome.tty_error.unwrap_or(text)));
+        };
+        fds.extend(terminal::staged(tty).map_err(Failure::after_runtime)?);
+    }
+    if !(exec && config.api_version == ApiVersion::V0) {
+        sync.send(record::key(config), container.unwrap_or(0), b"");
+    }
+    Ok((container, fds))
+}
+
+/// The container's standard input, output and error: the runtime's ends, and
+/// in `fds` ours. With a terminal the pipe for errors is the runtime's alone.
+fn open_stdio(
+    config: &Config,
+    fds: &mut Vec<(FdSet, OwnedFd)>,
+) -> Result<(Stdio, Option<ConsoleSocket>), String> {
+    let mut stdio = Stdio::default();
+    if config.log.passthrough && !config.terminal {
+        return Ok((stdio, None));
+    }
+    let console = config.terminal.then(ConsoleSocket::new).transpose()?;
+    if !config.terminal {
+        if config.stdin {
+            let pipe = setup::pipe(Ours::Write)?;
+            stdio.stdin = Some(pipe.theirs);
+            fds.push((FdSet::STDIN, pipe.ours));
+        }
+        let pipe = setup::pipe(Ours::Read)?;
+        stdio.stdout = Some(pipe.theirs);
+        fds.push((FdSet::STDOUT, pipe.ours));
+    }
+    let pipe = setup::pipe(Ours::Read)?;
+    stdio.stderr = Some(pipe.theirs);
+    fds.push((FdSet::STDERR, pipe.ours));
+    Ok((stdio, console))
+}
+
+/// Tells an engine that wants to attach before the process starts that it can.
+fn tell_attach_ready() -> Result<(), String> {
+    match inherited::from_environment("_OCI_ATTACHPIPE")? {
+        Some(fd) => {
+            SyncPipe { fd: Some(fd) }.send("data", 0, b"");
+            Ok(())
+        }
+        None => Err("--attach specified but _OCI_ATTACHPIPE was not".into()),
+    }
+}
+
+/// What waits in a pipe, at most a message's worth.
+fn pending(fds: &[(FdSet, OwnedFd)], which: FdSet) -> Vec<u8> {
+    let mut bytes = vec![0u8; MAX_MESSAGE];
+    let pipe = fds.iter().find(|(bit, _)| *bit == which);
+    let count = pipe.and_then(|(_, fd)| rustix::io::read(fd, &mut bytes[..]).ok()).unwrap_or(0);
+    bytes.truncate(count);
+    bytes
+}
+
+#[allow(clippy::too_many_arguments)]
+fn hand_over(
+    config: &Config,
+    programs: &Programs,
+    signals: &OwnedFd,
+    paths: &Paths,
+    sync: SyncPipe,
+    pid: Option<i32>,
+    mut fds: Vec<(FdSet, OwnedFd)>,
+    inherited_fds: Vec<i32>,
+    oom_score_adj: Option<&str>,
+) -> String {
+    fds.extend(sync.fd.map(|fd| (FdSet::SYNC, fd)));
+    if let Some(log) = &config.log.k8s_file
+        && let Ok(copy) = log.fd.try_clone()
+        && let Ok(fd) = wire::sys::take_inherited(copy.into_raw_fd())
+    {
+        fds.push((FdSet::LOG, fd));
+    }
+    let ours: Vec<i32> =
+        ["_OCI_SYNCPIPE", "_OCI_STARTPIPE", "_OCI_ATTACHPIPE"].iter().filter_map(number).collect();
+    let leaked = inherited_fds
+        .into_iter()
+        .filter(|number| !ours.contains(number))
+        .filter_map(|number| wire::sys::take_inherited(number).ok())
+        .collect();
+    let container =
+        Container { pid, record: record::encode(config, paths, oom_score_adj), fds, leaked };
+    let cid = CString::new(config.cid.as_bytes()).unwrap_or_default();
+    handover::become_hub(programs, signals, &cid, &container)
+}
+
+fn number(name: &&str) -> Option<i32> {
+    std::env::var_os(name)?.to_str()?.trim_start().parse().ok()
+}

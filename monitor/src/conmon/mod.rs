@@ -1,0 +1,99 @@
+//! The conmon front door: what `podman` and CRI-O start for each container.
+//!
+//! [`run`] is the whole story: command line, start pipe, fork; then, in the
+//! process that stays, [`container`] sets up and runs the runtime, and
+//! [`crate::handover`] makes it the hub.
+
+pub mod command_line;
+pub mod config;
+pub mod container;
+pub mod ending;
+pub mod files;
+pub mod record;
+pub mod setup;
+pub mod strerror;
+pub mod supervise;
+pub mod terminal;
+
+pub use command_line::{Stop, read as read_command_line};
+pub use config::Config;
+
+use std::ffi::OsString;
+use std::fs;
+use std::process::ExitCode;
+
+use rustix::fs::Mode;
+use wire::sys::Forked;
+
+use crate::handover::Programs;
+use crate::inherited;
+
+/// The score of a process that the kernel never kills for memory (proc(5)):
+/// losing the monitor would lose the container's exit status.
+const OOM_SCORE_NEVER: &str = "-1000";
+
+/// Runs the conmon front door with the arguments after the program's name.
+/// Returns in the foreground process, and where something failed; otherwise
+/// the process becomes the hub.
+pub fn run(args: &[OsString]) -> ExitCode {
+    let inherited_fds = inherited::list();
+    rustix::process::umask(Mode::WGRP | Mode::WOTH);
+    let config = match read_command_line(args) {
+        Ok(config) => config,
+        Err(stop) => return stop.report(),
+    };
+    match begin(config, inherited_fds) {
+        Ok(status) => status,
+        Err(text) => {
+            log::error!("{text}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What happens in the foreground, while the caller can see our exit status.
+fn begin(config: Config, inherited_fds: Vec<i32>) -> Result<ExitCode, String> {
+    let programs = Programs::find()?;
+    let oom_score_adj = raise_oom_protection();
+    let start_pipe = wait_for_start()?;
+    if config.sync {
+        return Ok(container::run(config, programs, start_pipe, inherited_fds, oom_score_adj));
+    }
+    match wire::sys::fork().map_err(|error| format!("Failed to fork the child: {error}"))? {
+        Forked::Child => {
+            Ok(container::run(config, programs, start_pipe, inherited_fds, oom_score_adj))
+        }
+        Forked::Parent(child) => {
+            if let Some(path) = &config.conmon_pid_file {
+                let pid = child.as_raw_nonzero().to_string();
+                files::write_atomically(path, pid.as_bytes()).map_err(|error| {
+                    let reason = strerror::strerror(&error);
+                    format!("Failed to write conmon pidfile: {}: {reason}", path.display())
+                })?;
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// The score we had; the runtime and the exit command get it back.
+fn raise_oom_protection() -> Option<String> {
+    const PATH: &str = "/proc/self/oom_score_adj";
+    let old = fs::read_to_string(PATH).ok()?.trim().to_owned();
+    if let Err(error) = fs::write(PATH, OOM_SCORE_NEVER) {
+        log::debug!("cannot write {PATH}: {error}");
+        return None;
+    }
+    Some(old)
+}
+
+/// Waits until the engine has put us into a cgroup: anything on the start
+/// pipe, or its end, lets us go on. The pipe is kept, for the second wait of an
+/// exec session.
+fn wait_for_start() -> Result<Option<wire::OwnedFd>, String> {
+    let Some(pipe) = inherited::from_environment("_OCI_STARTPIPE")? else { return Ok(None) };
+    let mut buffer = [0u8; 8192];
+    rustix::io::retry_on_intr(|| rustix::io::read(&pipe, &mut buffer))
+        .map_err(|error| format!("start-pipe read failed: {}", inherited::text(error)))?;
+    Ok(Some(pipe))
+}

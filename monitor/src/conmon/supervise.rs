@@ -1,0 +1,111 @@
+//! Waiting for the runtime, while serving what it needs to get on.
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::process::{Pid, Signal, WaitOptions};
+use wire::sys::{SIGINT, SIGQUIT, SIGTERM};
+use wire::{Errno, OwnedFd};
+
+use super::terminal::ConsoleSocket;
+
+/// How often to look whether a talkative runtime is about to fill a pipe, in
+/// ms. Nobody reads its output before it ends.
+const PIPE_CHECK_MS: i64 = 20;
+/// Largest pipe an unprivileged process may have (pipe(7), pipe-max-size).
+const MAX_PIPE: usize = 1 << 20;
+/// Bytes of one signalfd(2) record.
+const SIGNAL_RECORD: usize = 128;
+
+/// How the runtime ended, and what it sent.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Its exit status; 128 and the signal's number if one killed it.
+    pub status: i32,
+    /// The terminal, if it sent one.
+    pub tty: Option<OwnedFd>,
+    /// Why the terminal could not be taken.
+    pub tty_error: Option<String>,
+}
+
+/// Waits for the runtime to end. Meanwhile takes the terminal, passes on
+/// signals that ask us to end, and keeps `pipes` from filling up.
+pub fn runtime(
+    pid: Pid,
+    signals: &OwnedFd,
+    console: Option<&ConsoleSocket>,
+    pipes: &[&OwnedFd],
+) -> Outcome {
+    let mut outcome = Outcome { status: -1, tty: None, tty_error: None };
+    loop {
+        let mut polled = vec![PollFd::new(signals, PollFlags::IN)];
+        let waiting = console.filter(|_| outcome.tty.is_none() && outcome.tty_error.is_none());
+        if let Some(console) = waiting {
+            polled.push(PollFd::new(&console.listener, PollFlags::IN));
+        }
+        // Pipes are not polled: with output in them they would always be
+        // ready. A look now and then is enough to keep a runtime going.
+        let pause = Timespec { tv_sec: 0, tv_nsec: PIPE_CHECK_MS * 1_000_000 };
+        let _ = rustix::event::poll(&mut polled, Some(&pause));
+        drop(polled);
+        pass_on_signals(signals, pid);
+        pipes.iter().for_each(|pipe| make_room(pipe));
+        // Before its end is looked at: it sends the terminal, then it ends.
+        let ended = match rustix::process::waitpid(Some(pid), WaitOptions::NOHANG) {
+            Ok(Some((_, status))) => {
+                let killed = status.terminating_signal().map(|signal| 128 + signal);
+                Some(status.exit_status().or(killed).unwrap_or(-1))
+            }
+            Ok(None) | Err(Errno::INTR) => None,
+            Err(_) => Some(-1),
+        };
+        if let Some(console) = waiting {
+            match console.accept() {
+                Ok(tty) => outcome.tty = tty,
+                Err(text) => outcome.tty_error = Some(text),
+            }
+        }
+        if let Some(status) = ended {
+            outcome.status = status;
+            return outcome;
+        }
+    }
+}
+
+fn pass_on_signals(signals: &OwnedFd, pid: Pid) {
+    let mut record = [0u8; SIGNAL_RECORD];
+    while let Ok(SIGNAL_RECORD) = rustix::io::read(signals, &mut record) {
+        let signal = match record.first_chunk::<4>().map(|number| i32::from_ne_bytes(*number)) {
+            Some(SIGTERM) => Signal::TERM,
+            Some(SIGINT) => Signal::INT,
+            Some(SIGQUIT) => Signal::QUIT,
+            _ => continue,
+        };
+        let _ = rustix::process::kill_process(pid, signal);
+    }
+}
+
+/// A pipe that is half full gets larger. At its largest, and full, it loses
+/// what is in it: a runtime that writes a megabyte before the container exists
+/// must not hang for ever.
+fn make_room(pipe: &OwnedFd) {
+    let (Ok(waiting), Ok(size)) =
+        (rustix::io::ioctl_fionread(pipe), rustix::pipe::fcntl_getpipe_size(pipe))
+    else {
+        return;
+    };
+    let waiting = usize::try_from(waiting).unwrap_or(0);
+    if waiting * 2 < size {
+        return;
+    }
+    let larger = (size * 2).min(MAX_PIPE);
+    if larger > size && rustix::pipe::fcntl_setpipe_size(pipe, larger).is_ok() {
+        return;
+    }
+    // A writer waits for whole pages: nearly full is full.
+    if waiting + 8192 > size {
+        log::warn!(
+            "the runtime wrote more than {size} bytes before the container was there; dropped"
+        );
+        let mut sink = vec![0u8; size];
+        let _ = rustix::io::read(pipe, &mut sink[..]);
+    }
+}

@@ -1,0 +1,150 @@
+//! Becoming the hub: the record, the `Adopt` message, and the exec.
+
+use std::ffi::CString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags};
+use wire::link::MAX_FDS;
+use wire::sys::{Mask, Strings};
+use wire::{AsFd, BorrowedFd, Errno, FdSet, Link, Message, OwnedFd};
+
+use crate::conmon::setup::c_path;
+
+/// Most environment variables that are handed on; a program's environment and
+/// arguments together are limited to 6 MB (execve(2)).
+const MAX_ENVIRONMENT: usize = 16_384;
+
+/// The programs of the roles, which live beside ours.
+#[derive(Debug)]
+pub struct Programs {
+    hub: PathBuf,
+    writer: OwnedFd,
+    proxy: OwnedFd,
+}
+
+impl Programs {
+    /// Finds them, so that a broken installation is noticed before a container
+    /// is started. They are held open: an upgrade does not mix versions.
+    ///
+    /// # Errors
+    /// Says which program is missing.
+    pub fn find() -> Result<Self, String> {
+        let own = std::fs::read_link("/proc/self/exe")
+            .map_err(|error| format!("cannot read /proc/self/exe: {error}; mount /proc"))?;
+        let dir = own.parent().unwrap_or(Path::new("/")).to_owned();
+        let open = |name: &str| {
+            let path = dir.join(name);
+            c_path(&path)
+                .and_then(|path| {
+                    rustix::fs::open(path.as_c_str(), OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
+                })
+                .map_err(|error| {
+                    format!(
+                        "cannot open {}: {}; install it beside monitor",
+                        path.display(),
+                        crate::inherited::text(error)
+                    )
+                })
+        };
+        open("exit-reaper")?;
+        Ok(Programs {
+            hub: dir.join("exit-reaper"),
+            writer: open("log-writer")?,
+            proxy: open("attach-proxy")?,
+        })
+    }
+}
+
+/// A container that the hub is to take over.
+#[derive(Debug)]
+pub struct Container {
+    /// Its pid; `None`: it never came to be, and its status is -1.
+    pub pid: Option<i32>,
+    /// The encoded record.
+    pub record: Vec<u8>,
+    /// Its descriptors, by what they are.
+    pub fds: Vec<(FdSet, OwnedFd)>,
+    /// What the engine leaked in: kept until just before the exit files.
+    pub leaked: Vec<OwnedFd>,
+}
+
+/// Becomes the hub, with this container in its care. `signals` is the signalfd
+/// whose signals are blocked. Returns only to say why it did not.
+pub fn become_hub(
+    programs: &Programs,
+    signals: &OwnedFd,
+    cid: &CString,
+    container: &Container,
+) -> String {
+    match hand_over(programs, signals, cid, container) {
+        Ok(error) => format!("cannot execute {}: {}", programs.hub.display(), text(error)),
+        Err(error) => format!("cannot hand over to {}: {}", programs.hub.display(), text(error)),
+    }
+}
+
+fn text(error: Errno) -> String {
+    crate::inherited::text(error)
+}
+
+fn hand_over(
+    programs: &Programs,
+    signals: &OwnedFd,
+    cid: &CString,
+    container: &Container,
+) -> Result<Errno, Errno> {
+    let (link, theirs) = Link::pair()?;
+    let start = [signals.as_fd(), programs.writer.as_fd(), programs.proxy.as_fd()];
+    link.send(&Message::Start { pod: false }, &start)?;
+    for some in container.leaked.chunks(MAX_FDS) {
+        let some: Vec<BorrowedFd<'_>> = some.iter().map(AsFd::as_fd).collect();
+        link.send(&Message::Leak, &some)?;
+    }
+    let record = wire::record::seal(&container.record)?;
+    let mut fds = vec![(FdSet::RECORD, record.as_fd())];
+    fds.extend(container.fds.iter().map(|(bit, fd)| (*bit, fd.as_fd())));
+    fds.sort_by_key(|(bit, _)| bit.0);
+    let set = fds.iter().fold(FdSet::default(), |set, (bit, _)| set.with(*bit));
+    let fds: Vec<BorrowedFd<'_>> = fds.into_iter().map(|(_, fd)| fd).collect();
+    let pid = container.pid.and_then(|pid| u32::try_from(pid).ok()).unwrap_or(0);
+    link.send(&Message::Adopt { pid, fds: set }, &fds)?;
+
+    let program = c_path(&programs.hub)?;
+    let names = Strings::<3>::new([c"exit-reaper", cid]).ok_or(Errno::TOOBIG)?;
+    let variables = environment();
+    let variables = Strings::<MAX_ENVIRONMENT>::new(variables.iter().map(CString::as_c_str))
+        .ok_or(Errno::TOOBIG)?;
+    wire::sys::on_signal(wire::sys::SIGPIPE, wire::sys::Disposition::Default)?;
+    wire::sys::place_for_exec(&theirs, 0)?;
+    Ok(wire::sys::exec(None, &program, &names, variables.as_environment()))
+}
+
+fn environment() -> Vec<CString> {
+    let variables = std::env::vars_os().map(|(name, value)| {
+        let mut text = name.into_vec();
+        text.push(b'=');
+        text.extend(value.into_vec());
+        CString::new(text)
+    });
+    variables.flatten().collect()
+}
+
+/// Signals that are read from a signalfd instead of being delivered. SIGUSR1
+/// and SIGPIPE are blocked beside them and never read: they mean nothing here.
+pub const READ_SIGNALS: Mask =
+    Mask::of(&[wire::sys::SIGCHLD, wire::sys::SIGTERM, wire::sys::SIGINT, wire::sys::SIGQUIT]);
+
+/// Blocks the signals and makes the signalfd that the hub will read; both
+/// survive the exec.
+///
+/// # Errors
+/// Those of sigprocmask(2) and signalfd(2).
+pub fn block_signals() -> Result<OwnedFd, Errno> {
+    use wire::sys::{Disposition, SIGPIPE, SIGUSR1, on_signal};
+    // Whoever started us may have had them ignored, and then they are lost.
+    for signal in [wire::sys::SIGCHLD, wire::sys::SIGTERM, wire::sys::SIGINT, wire::sys::SIGQUIT] {
+        on_signal(signal, Disposition::Default)?;
+    }
+    wire::sys::block_only(Mask(READ_SIGNALS.0 | Mask::of(&[SIGUSR1, SIGPIPE]).0))?;
+    wire::sys::signalfd(READ_SIGNALS)
+}
