@@ -15,13 +15,6 @@ impl Hub {
     /// A message of `monitor`'s.
     pub(crate) fn adopt(&mut self, message: Message, fds: Fds) {
         match message {
-            Message::Leak => {
-                for fd in fds {
-                    if self.tables.leaks.push((None, fd)).is_err() {
-                        wire::warning!(crate::NAME, "too many descriptors leaked in; closed early");
-                    }
-                }
-            }
             Message::Adopt { pid, fds: set } => match Container::adopt(pid, set, fds, self.now) {
                 Ok(container) => self.take_over(container),
                 Err(error) => {
@@ -38,9 +31,6 @@ impl Hub {
             wire::error!(crate::NAME, "too many containers for one hub");
             return;
         };
-        for (owner, _) in &mut self.tables.leaks {
-            owner.get_or_insert(key);
-        }
         // Who connected before there was output is to see all of it.
         self.watch_listener(key);
         self.accept(key);

@@ -1,5 +1,6 @@
 //! The exit command: whatever the engine wants run when a container is gone.
 
+use core::ffi::CStr;
 use rustix::fs::{Access, Mode, OFlags};
 use rustix::process::Pid;
 use wire::Errno;
@@ -13,25 +14,33 @@ const MAX_ARGUMENTS: usize = 1024;
 /// Starts it, with our environment and working directory, `/dev/null` for
 /// standard input, output and error, and nothing else open. `Ok(None)` when
 /// there is no such command.
-pub(crate) fn start(fields: Fields<'_>, environment: Environment<'static>) -> Result<Option<Pid>, Errno> {
+pub(crate) fn start(
+    fields: Fields<'_>,
+    environment: Environment<'static>,
+) -> Result<Option<Pid>, Errno> {
     let Some(path) = fields.string(Tag::ExitCommand) else {
         return Ok(None);
     };
     match sys::fork()? {
         Forked::Parent(pid) => Ok(Some(pid)),
-        Forked::Child => {
-            if let Err(error) = rustix::fs::access(path, Access::EXEC_OK) {
-                let path = path.to_str().unwrap_or("?");
-                wire::error!("exit-reaper", "cannot run the exit command {path}: {error}");
-            }
-            let _ = prepare(fields);
-            let arguments = core::iter::once(path).chain(fields.strings(Tag::ExitCommandArg));
-            if let Some(arguments) = Strings::<{ MAX_ARGUMENTS + 2 }>::new(arguments) {
-                let _ = sys::exec(None, path, &arguments, environment);
-            }
-            sys::exit(1)
-        }
+        Forked::Child => become_command(path, fields, environment),
     }
+}
+
+/// In the child. Kept apart, because its arguments take pages of stack that
+/// the hub would have to keep.
+#[inline(never)]
+fn become_command(path: &CStr, fields: Fields<'_>, environment: Environment<'static>) -> ! {
+    if let Err(error) = rustix::fs::access(path, Access::EXEC_OK) {
+        let path = path.to_str().unwrap_or("?");
+        wire::error!("exit-reaper", "cannot run the exit command {path}: {error}");
+    }
+    let _ = prepare(fields);
+    let arguments = core::iter::once(path).chain(fields.strings(Tag::ExitCommandArg));
+    if let Some(arguments) = Strings::<{ MAX_ARGUMENTS + 2 }>::new(arguments) {
+        let _ = sys::exec(None, path, &arguments, environment);
+    }
+    sys::exit(1)
 }
 
 /// Gives the child what a fresh program may expect.

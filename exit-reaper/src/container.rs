@@ -39,6 +39,8 @@ pub(crate) struct Container {
     pub(crate) winsz: Option<OwnedFd>,
     pub(crate) sync: Option<OwnedFd>,
     pub(crate) log: Option<OwnedFd>,
+    /// Closing it closes what the engine leaked in.
+    pub(crate) leaks: Option<OwnedFd>,
 
     /// Some output has come: clients that connect from now on are observers.
     pub(crate) output_seen: bool,
@@ -79,6 +81,7 @@ impl Container {
             winsz,
             sync,
             log,
+            leaks,
             ..,
         ] = slots;
         let record = record.ok_or(Errno::INVAL)?;
@@ -105,6 +108,7 @@ impl Container {
             winsz,
             sync,
             log,
+            leaks,
             output_seen: false,
             log_dirty: false,
             input_closed: false,

@@ -118,9 +118,8 @@ impl Hub {
     /// Closes what a dead container held: first what the engine leaked in, so
     /// that its ports are free before anybody learns of the death.
     fn close_all(&mut self, key: Key) {
-        let leaks = &mut self.tables.leaks;
-        while let Some(at) = leaks.iter().position(|(owner, _)| *owner == Some(key)) {
-            leaks.swap_remove(at);
+        if let Some(container) = self.tables.containers.get_mut(key) {
+            container.leaks = None;
         }
         self.drop_clients_of(key);
         let Some(container) = self.tables.containers.get_mut(key) else {

@@ -14,20 +14,18 @@ use wire::{Errno, FdSet, Key, Link, Message, OwnedFd};
 const MAX_CONTAINERS: usize = 1024;
 /// Most attached clients of one hub. More wait in the socket's backlog.
 const MAX_CLIENTS: usize = 4096;
-/// Most descriptors leaked in on purpose, over all containers.
-const MAX_LEAKS: usize = 1024;
 
-/// What grows with the number of containers. In `.bss`; only pages in use cost.
+/// What grows with the number of containers. In `.bss`; only pages in use cost,
+/// so what every hub uses comes first.
+#[repr(C)]
 pub(crate) struct Tables {
     pub(crate) containers: Slots<Container, MAX_CONTAINERS>,
     pub(crate) clients: Slots<Client, MAX_CLIENTS>,
-    /// `None`: of the container that is adopted next.
-    pub(crate) leaks: heapless::Vec<(Option<Key>, OwnedFd), MAX_LEAKS>,
 }
 
 impl Tables {
     pub(crate) const fn new() -> Self {
-        Tables { containers: Slots::new(), clients: Slots::new(), leaks: heapless::Vec::new() }
+        Tables { containers: Slots::new(), clients: Slots::new() }
     }
 }
 

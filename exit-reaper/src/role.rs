@@ -48,7 +48,11 @@ impl Role {
 
     /// Starts it. Its end of the link is its standard input. `Ok(false)` when
     /// it has just failed and is not to be started yet.
-    pub(crate) fn start(&mut self, environment: Environment<'static>, now: u64) -> Result<bool, Errno> {
+    pub(crate) fn start(
+        &mut self,
+        environment: Environment<'static>,
+        now: u64,
+    ) -> Result<bool, Errno> {
         if self.not_before.is_some_and(|time| now < time) {
             return Ok(false);
         }

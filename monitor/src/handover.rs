@@ -5,7 +5,6 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
-use wire::link::MAX_FDS;
 use wire::sys::{Mask, Strings};
 use wire::{AsFd, BorrowedFd, Errno, FdSet, Link, Message, OwnedFd};
 
@@ -65,8 +64,6 @@ pub struct Container {
     pub record: Vec<u8>,
     /// Its descriptors, by what they are.
     pub fds: Vec<(FdSet, OwnedFd)>,
-    /// What the engine leaked in: kept until just before the exit files.
-    pub leaked: Vec<OwnedFd>,
 }
 
 /// Becomes the hub, with this container in its care. `signals` is the signalfd
@@ -96,10 +93,6 @@ fn hand_over(
     let (link, theirs) = Link::pair()?;
     let start = [signals.as_fd(), programs.writer.as_fd(), programs.proxy.as_fd()];
     link.send(&Message::Start { pod: false }, &start)?;
-    for some in container.leaked.chunks(MAX_FDS) {
-        let some: Vec<BorrowedFd<'_>> = some.iter().map(AsFd::as_fd).collect();
-        link.send(&Message::Leak, &some)?;
-    }
     let record = wire::record::seal(&container.record)?;
     let mut fds = vec![(FdSet::RECORD, record.as_fd())];
     fds.extend(container.fds.iter().map(|(bit, fd)| (*bit, fd.as_fd())));

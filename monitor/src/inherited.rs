@@ -6,8 +6,10 @@
 
 use std::env;
 use std::fs;
+use std::mem::MaybeUninit;
 
-use wire::{Errno, OwnedFd};
+use rustix::io::IoSlice;
+use wire::{AsFd, BorrowedFd, Errno, OwnedFd};
 
 /// The numbers of all descriptors above stderr that are open now. Call it
 /// before anything else is opened.
@@ -41,6 +43,33 @@ pub fn from_environment(name: &str) -> Result<Option<OwnedFd>, String> {
         Ok(fd) => Ok(Some(fd)),
         Err(error) => Err(format!("unable to make {name} CLOEXEC {}", text(error))),
     }
+}
+
+/// Most descriptors beside one message (unix(7), SCM_MAX_FD).
+const MAX_RIGHTS: usize = 253;
+
+/// Puts descriptors into the queue of a socket that nobody reads: they stay
+/// open until the one that is returned is closed, and cost the hub nothing.
+///
+/// # Errors
+/// Those of socketpair(2) and sendmsg(2).
+pub fn stash(fds: &[OwnedFd]) -> Result<OwnedFd, Errno> {
+    use rustix::net::{
+        AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags,
+        SocketType, sendmsg, socketpair,
+    };
+    let flags = SocketFlags::CLOEXEC;
+    let (queue, entrance) = socketpair(AddressFamily::UNIX, SocketType::DGRAM, flags, None)?;
+    for some in fds.chunks(MAX_RIGHTS) {
+        let some: Vec<BorrowedFd<'_>> = some.iter().map(AsFd::as_fd).collect();
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_RIGHTS))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        if !control.push(SendAncillaryMessage::ScmRights(&some)) {
+            return Err(Errno::TOOBIG);
+        }
+        sendmsg(&entrance, &[IoSlice::new(b"fds")], &mut control, SendFlags::DONTWAIT)?;
+    }
+    Ok(queue)
 }
 
 /// The system's words for an error number.

@@ -75,6 +75,6 @@ impl Events {
 
 /// Milliseconds of a clock that only goes forward (CLOCK_MONOTONIC).
 pub fn now_ms() -> u64 {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    (now.tv_sec as u64) * 1000 + (now.tv_nsec as u64) / 1_000_000
+    let (seconds, nanoseconds) = crate::sys::clock(libc::CLOCK_MONOTONIC);
+    seconds.unsigned_abs() * 1000 + u64::from(nanoseconds) / 1_000_000
 }

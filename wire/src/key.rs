@@ -25,7 +25,7 @@ pub struct Slots<T, const N: usize> {
 impl<T, const N: usize> Slots<T, N> {
     /// An empty table.
     pub const fn new() -> Self {
-        Slots { entries: heapless::Vec::new(), turn: 0 }
+        Slots { turn: 0, entries: heapless::Vec::new() }
     }
 
     /// Puts `value` into a free slot. A full table gives it back.

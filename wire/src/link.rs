@@ -9,8 +9,7 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
 };
 
-/// Most descriptors beside one message. A container needs 12; leaked ones
-/// come in several messages.
+/// Most descriptors beside one message. A container needs 13.
 pub const MAX_FDS: usize = 16;
 
 /// Descriptors that came with a message. Dropping it closes them.
@@ -166,7 +165,7 @@ mod tests {
         let mut space = [MaybeUninit::<u8>::uninit(); rustix::cmsg_space!(ScmRights(64))];
         let mut control = SendAncillaryBuffer::new(&mut space);
         assert!(control.push(SendAncillaryMessage::ScmRights(&many)));
-        let packet = Message::Leak.encode();
+        let packet = Message::Idle { seen: 0 }.encode();
         let parts = [IoSlice::new(&packet)];
         rustix::net::sendmsg(&here, &parts, &mut control, SendFlags::empty()).unwrap();
         drop(there.receive());

@@ -42,6 +42,10 @@ impl FdSet {
     pub const SYNC: FdSet = FdSet(1 << 10);
     /// The log file.
     pub const LOG: FdSet = FdSet(1 << 11);
+    /// A socket in whose queue lie all descriptors that the engine leaked in on
+    /// purpose. Closing it closes them, which is to happen just before the exit
+    /// files appear.
+    pub const LEAKS: FdSet = FdSet(1 << 12);
 
     /// Whether all of `other` is in here.
     pub fn has(self, other: FdSet) -> bool {
@@ -95,10 +99,6 @@ pub enum Message {
         /// What is sent along; always with [`FdSet::RECORD`].
         fds: FdSet,
     },
-    /// Keep these until just before the exit files of the container adopted
-    /// next appear: whatever the engine leaked in on purpose. Fds: 1 to
-    /// [`crate::link::MAX_FDS`].
-    Leak,
 
     // ---- hub to log-writer and attach-proxy
     /// A container this role is to serve. Fds: `fds`.
@@ -213,7 +213,6 @@ impl Message {
         let (kind, short, a, b) = match *self {
             Start { pod } => (1, u16::from(pod), 0, 0),
             Adopt { pid, fds } => (2, fds.0, pid, 0),
-            Leak => (3, 0, 0, 0),
             Container { container, fds, repair } => (4, fds.0, container.0, u32::from(repair)),
             Output { container, fds } => (5, fds.0, container.0, 0),
             Client { container, client, owner } => (6, u16::from(owner), container.0, client.0),
@@ -253,7 +252,6 @@ impl Message {
         let message = match kind {
             1 => Start { pod: flag(short.into())? },
             2 => Adopt { pid: a, fds: set },
-            3 => Leak,
             4 => Container { container, fds: set, repair: flag(b)? },
             5 => Output { container, fds: set },
             6 => Client { container, client, owner: flag(short.into())? },
@@ -287,7 +285,6 @@ impl Message {
         use Message::*;
         match self {
             Start { .. } => count == 3,
-            Leak => (1..=crate::link::MAX_FDS).contains(&count),
             Adopt { fds, .. } | Container { fds, .. } => {
                 fds.has(FdSet::RECORD) && count == fds.len()
             }
@@ -306,13 +303,13 @@ mod tests {
 
     fn any_message() -> impl Strategy<Value = Message> {
         use Message::*;
-        (0..18u8, any::<u32>(), any::<u32>(), any::<bool>(), any::<u16>()).prop_map(
+        (0..17u8, any::<u32>(), any::<u32>(), any::<bool>(), any::<u16>()).prop_map(
             |(kind, a, b, flag, set)| {
                 let (container, client) = (Key(a), Key(b));
                 match kind {
                     0 => Start { pod: flag },
                     1 => Adopt { pid: a, fds: FdSet(set | 1) },
-                    2 => Leak,
+                    2 => ReopenAsked { container },
                     3 => Container { container, fds: FdSet(set | 1), repair: flag },
                     4 => Output { container, fds: FdSet(set | 4) },
                     5 => Client { container, client, owner: flag },
@@ -327,8 +324,7 @@ mod tests {
                     14 if flag => Eof { container, stream: Stream::Stdout },
                     14 => Eof { container, stream: Stream::Stderr },
                     15 => InputDone { container, client },
-                    16 => CloseStdin { container },
-                    _ => ReopenAsked { container },
+                    _ => CloseStdin { container },
                 }
             },
         )

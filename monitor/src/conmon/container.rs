@@ -279,13 +279,21 @@ fn hand_over(
     }
     let ours: Vec<i32> =
         ["_OCI_SYNCPIPE", "_OCI_STARTPIPE", "_OCI_ATTACHPIPE"].iter().filter_map(number).collect();
-    let leaked = inherited_fds
+    let leaked: Vec<OwnedFd> = inherited_fds
         .into_iter()
         .filter(|number| !ours.contains(number))
         .filter_map(|number| wire::sys::take_inherited(number).ok())
         .collect();
-    let container =
-        Container { pid, record: record::encode(config, paths, oom_score_adj), fds, leaked };
+    if !leaked.is_empty() {
+        match inherited::stash(&leaked) {
+            Ok(queue) => fds.push((FdSet::LEAKS, queue)),
+            Err(error) => {
+                let error = inherited::text(error);
+                log::error!("cannot keep {} inherited descriptors open: {error}", leaked.len());
+            }
+        }
+    }
+    let container = Container { pid, record: record::encode(config, paths, oom_score_adj), fds };
     let cid = CString::new(config.cid.as_bytes()).unwrap_or_default();
     handover::become_hub(programs, signals, &cid, &container)
 }
