@@ -9,7 +9,7 @@ use std::process::Command;
 
 use rustix::fs::Mode;
 use rustix::process::{Pid, Signal};
-use wire::sys::Forked;
+use wire::sys::{Forked, Mask};
 use wire::{Errno, OwnedFd};
 
 use crate::conmon::config::{Config, Mode as Job};
@@ -107,6 +107,9 @@ pub fn start(call: &Call<'_>) -> Result<Pid, Errno> {
 /// In the child: does not return unless something fails, and says what.
 fn become_runtime(call: &Call<'_>, parent: Pid) -> String {
     let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
+    if let Err(error) = wire::sys::block_only(Mask::default()) {
+        return format!("cannot unblock signals for the runtime: {error}");
+    }
     if let Some(stdio) = call.stdio
         && let Err(error) = connect(stdio)
     {
@@ -191,8 +194,10 @@ pub fn read_pid_file(path: &Path) -> Result<PidFile, String> {
 }
 
 fn parse_pid(bytes: &[u8]) -> PidFile {
-    let digits: Vec<u8> = bytes.iter().copied().take_while(u8::is_ascii_digit).collect();
-    match str::from_utf8(&digits).ok().and_then(|text| text.parse().ok()) {
+    // `parse` would take a sign, too.
+    let digits = bytes.trim_ascii_end();
+    let text = digits.iter().all(u8::is_ascii_digit).then(|| str::from_utf8(digits).ok());
+    match text.flatten().and_then(|text| text.parse().ok()) {
         Some(pid) if pid > 0 => PidFile::Pid(pid),
         _ => PidFile::Garbage,
     }
@@ -223,7 +228,7 @@ mod tests {
     fn a_pid_file_is_believed_only_if_it_holds_a_pid() {
         assert_eq!(parse_pid(b"123"), PidFile::Pid(123));
         assert_eq!(parse_pid(b"123\n"), PidFile::Pid(123));
-        for garbage in [&b""[..], b"0", b"-1", b"x", b"99999999999999"] {
+        for garbage in [&b""[..], b"0", b"-1", b"+1", b"x", b"1x", b"99999999999999"] {
             assert_eq!(parse_pid(garbage), PidFile::Garbage);
         }
     }

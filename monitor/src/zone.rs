@@ -16,10 +16,20 @@ const STEP: i64 = 20 * 86_400;
 /// on; the first entry holds now. An unknown zone is UTC.
 pub fn offsets() -> Vec<(i64, i32)> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
-    let zone = TimeZone::local().unwrap_or_else(|_| TimeZone::utc());
+    let zone = local();
     changes(i64::try_from(now).unwrap_or(0), |time| {
         zone.find_local_time_type(time).map_or(0, |found| found.ut_offset())
     })
+}
+
+/// The zone that `TZ` names (tzset(3)), else that of `/etc/localtime`.
+fn local() -> TimeZone {
+    let zone = match std::env::var("TZ") {
+        Ok(name) if name.is_empty() => Ok(TimeZone::utc()),
+        Ok(name) => TimeZone::from_posix_tz(name.strip_prefix(':').unwrap_or(&name)),
+        Err(_) => TimeZone::local(),
+    };
+    zone.unwrap_or_else(|_| TimeZone::utc())
 }
 
 /// The changes of `offset` from `now` to the horizon, to the second.
