@@ -1,0 +1,60 @@
+//! What is known of a container.
+
+use crate::sinks::K8sFile;
+use crate::stream::Stream;
+use wire::message::Stream as Which;
+use wire::{Key, OwnedFd};
+
+/// How far a container is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Life {
+    /// Its output is logged as it comes.
+    Running,
+    /// It is dead; the last of its output is being logged.
+    Draining,
+    /// All is logged and the hub knows it. What is left is owed to owners.
+    Drained,
+}
+
+/// A container. The hub calls it `name`; our own tables use keys of our own,
+/// because what is owed to owners outlives the hub's names.
+pub(crate) struct Container {
+    /// The hub's name for it.
+    pub(crate) name: Key,
+    /// Its record.
+    pub(crate) record: OwnedFd,
+    /// Its log, if it has one.
+    pub(crate) log: Option<K8sFile>,
+    /// Standard output, or everything of a terminal.
+    pub(crate) stdout: Option<Stream>,
+    /// Standard error.
+    pub(crate) stderr: Option<Stream>,
+    /// How many clients are attached to it.
+    pub(crate) clients: u16,
+    /// How far it is.
+    pub(crate) life: Life,
+}
+
+impl Container {
+    /// The slot of one of its streams.
+    pub(crate) fn slot(&mut self, which: Which) -> &mut Option<Stream> {
+        match which {
+            Which::Stdout => &mut self.stdout,
+            Which::Stderr => &mut self.stderr,
+        }
+    }
+
+    /// One of its streams, if it is open.
+    pub(crate) fn stream(&mut self, which: Which) -> Option<&mut Stream> {
+        self.slot(which).as_mut()
+    }
+
+    /// Bytes of a stream that are logged, but that an owner has not got.
+    pub(crate) fn owed(&self, which: Which) -> usize {
+        let stream = match which {
+            Which::Stdout => &self.stdout,
+            Which::Stderr => &self.stderr,
+        };
+        stream.as_ref().map_or(0, |stream| stream.logged)
+    }
+}

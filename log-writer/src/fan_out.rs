@@ -1,0 +1,181 @@
+//! Output on its way to the clients, and the pipes behind it.
+
+use crate::client::{Client, Sent};
+use crate::container::Life;
+use crate::role::{Role, Token};
+use rustix::net::Shutdown;
+use wire::event::EventFlags;
+use wire::message::Stream as Which;
+use wire::{AsFd, Key, Message};
+
+/// Both streams.
+pub(crate) const BOTH: [Which; 2] = [Which::Stdout, Which::Stderr];
+
+impl Role {
+    /// Offers the first `len` bytes of the input buffer, which stand `begin`
+    /// bytes behind the head of the stream's pipe, to all clients.
+    pub(crate) fn offer(&mut self, at: Key, which: Which, begin: usize, len: usize) {
+        let mut from = 0;
+        while let Some(key) = self.tables.clients.next_key(from) {
+            from = key.slot() + 1;
+            let Some(client) = self.tables.clients.get_mut(key) else {
+                continue;
+            };
+            if client.container != at {
+                continue;
+            }
+            if !client.owner {
+                // New output, and each byte of it once.
+                *client.sent(which) = begin;
+            }
+            // An owner that is further behind gets this when it has caught up.
+            let Some(skip) = client.sent(which).checked_sub(begin) else {
+                continue;
+            };
+            let output = self.tables.space.input(len);
+            let output = output.get(skip..).unwrap_or(&[]);
+            match client.send(which, output) {
+                Sent::All => *client.sent(which) = begin + len,
+                Sent::Some(done) if client.owner => {
+                    *client.sent(which) += done;
+                    self.watch_client(key, true);
+                }
+                Sent::Some(_) | Sent::Gone => self.lose_client(key),
+            }
+        }
+    }
+
+    /// An owner that was behind has room again.
+    pub(crate) fn serve(&mut self, key: Key) {
+        let Some(at) = self.tables.clients.get(key).map(|client| client.container) else {
+            return;
+        };
+        let (mut full, mut gone) = (false, false);
+        for which in BOTH {
+            loop {
+                let Some(client) = self.tables.clients.get_mut(key) else {
+                    return;
+                };
+                let Some(container) = self.tables.containers.get_mut(at) else {
+                    return;
+                };
+                let Some(stream) = container.stream(which) else {
+                    break;
+                };
+                let sent = client.sent(which);
+                let missing = stream.logged.saturating_sub(*sent);
+                let space = self.tables.space.input(missing);
+                if space.is_empty() {
+                    break;
+                }
+                let Ok(got @ 1..) = self.peek.look(stream.pipe.as_fd(), *sent, space) else {
+                    // Somebody else has read the pipe. Better no output than
+                    // output with a hole in it.
+                    gone = true;
+                    break;
+                };
+                match client.send(which, space.get(..got).unwrap_or(&[])) {
+                    Sent::All => *client.sent(which) += got,
+                    Sent::Some(done) => {
+                        *client.sent(which) += done;
+                        full = true;
+                        break;
+                    }
+                    Sent::Gone => {
+                        gone = true;
+                        break;
+                    }
+                }
+            }
+        }
+        if gone {
+            self.lose_client(key);
+        } else if !full {
+            self.watch_client(key, false);
+        }
+        self.settle_all(at);
+    }
+
+    /// Takes out of a stream's pipe what everybody has, and reads on, or ends,
+    /// if that is all that was logged.
+    pub(crate) fn settle(&mut self, at: Key, which: Which) {
+        let Some(container) = self.tables.containers.get_mut(at) else {
+            return;
+        };
+        let (clients, life) = (container.clients, container.life);
+        let Some(stream) = container.stream(which) else {
+            return;
+        };
+        let mut done = stream.logged;
+        if clients > 0 && done > 0 {
+            let clients = &mut self.tables.clients;
+            let ours = |client: &Client| client.container == at && client.owner;
+            for (_, client) in clients.iter_mut().filter(|(_, client)| ours(client)) {
+                done = done.min(*client.sent(which));
+            }
+            for (_, client) in clients.iter_mut().filter(|(_, client)| ours(client)) {
+                *client.sent(which) -= done;
+            }
+        }
+        self.peek.consume(stream.pipe.as_fd(), done);
+        stream.logged -= done;
+        if stream.logged > 0 {
+            self.watch(at, which, false);
+        } else {
+            match life {
+                Life::Running => self.watch(at, which, true),
+                Life::Draining => {}
+                Life::Drained => self.close(at, which),
+            }
+        }
+    }
+
+    /// [`settle`](Self::settle) for both streams.
+    pub(crate) fn settle_all(&mut self, at: Key) {
+        for which in BOTH {
+            self.settle(at, which);
+        }
+        self.finish_drained(at);
+    }
+
+    /// Watches whether a client has room, or stops that.
+    pub(crate) fn watch_client(&mut self, key: Key, on: bool) {
+        let Some(client) = self.tables.clients.get_mut(key) else {
+            return;
+        };
+        if on && !client.watched {
+            let token = Token::Client(key).into();
+            client.watched = self.events.add(&client.socket, token, EventFlags::OUT).is_ok();
+        } else if !on && client.watched {
+            self.events.remove(&client.socket);
+            client.watched = false;
+        }
+    }
+
+    /// Drops a client that cannot be sent to, and tells the hub.
+    pub(crate) fn lose_client(&mut self, key: Key) {
+        let Some(client) = self.close_client(key) else {
+            return;
+        };
+        // The hub and the proxy have it too; whoever is at the other end is
+        // to know now.
+        let _ = rustix::net::shutdown(&client.socket, Shutdown::Both);
+        let container = self.tables.containers.get(client.container);
+        if let Some(container) = container
+            && container.life != Life::Drained
+        {
+            let gone = Message::ClientGone { container: container.name, client: client.name };
+            self.tell(&gone, &[]);
+        }
+    }
+
+    /// Takes a client out of the tables.
+    pub(crate) fn close_client(&mut self, key: Key) -> Option<Client> {
+        self.watch_client(key, false);
+        let client = self.tables.clients.remove(key)?;
+        if let Some(container) = self.tables.containers.get_mut(client.container) {
+            container.clients = container.clients.saturating_sub(1);
+        }
+        Some(client)
+    }
+}

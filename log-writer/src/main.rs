@@ -1,0 +1,7 @@
+//! The `log-writer` program: process start around the library of the same name.
+
+#![no_std]
+#![no_main]
+#![allow(unsafe_code)]
+
+wire::program!(c"log-writer", log_writer::run);

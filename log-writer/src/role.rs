@@ -1,0 +1,239 @@
+//! The loop: waits for the hub, for output, for clients with room, and for
+//! nothing to be left to do.
+
+use crate::client::Client;
+use crate::container::{Container, Life};
+use crate::fan_out::BOTH;
+use crate::sinks::Space;
+use crate::stream::Peek;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use wire::event::{EventFlags, Events, Ready, now_ms};
+use wire::key::Slots;
+use wire::message::Stream as Which;
+use wire::{AsFd, BorrowedFd, Errno, Key, Link, Message};
+
+/// Milliseconds without output after which the role goes. A container that
+/// prints once a second keeps its log-writer, and the start of a new one (about
+/// a millisecond) is rare.
+const QUIET: u64 = 3000;
+
+/// Less output than that in one round (bytes) is hardly worth the round.
+pub(crate) const SMALL: usize = 4096;
+
+/// Pause after a small round that follows another at once, in nanoseconds. A
+/// container that prints line by line, without pause, fills some kilobytes in
+/// that time and does not fill its pipe; nobody who reads a log notices it.
+const PAUSE: i64 = 150_000;
+
+/// Most containers of one hub.
+const CONTAINERS: usize = 1024;
+
+/// Most clients of one hub.
+const CLIENTS: usize = 4096;
+
+/// Everything large. Pages that are never used are never resident.
+pub(crate) struct Tables {
+    pub(crate) containers: Slots<Container, CONTAINERS>,
+    pub(crate) clients: Slots<Client, CLIENTS>,
+    /// Output as it was read and as it is logged.
+    pub(crate) space: Space,
+}
+
+impl Tables {
+    /// Empty ones; all zero, so that they cost nothing in the program file.
+    pub(crate) const fn new() -> Self {
+        Tables { containers: Slots::new(), clients: Slots::new(), space: Space::new() }
+    }
+}
+
+/// What an event is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Token {
+    /// The hub has sent something.
+    Link,
+    /// A stream's pipe has something.
+    Stream(Key, Which),
+    /// A terminal has something.
+    Source(Key, Which),
+    /// A client has room.
+    Client(Key),
+}
+
+impl From<Token> for u64 {
+    fn from(token: Token) -> u64 {
+        let (kind, key) = match token {
+            Token::Link => (0, Key(0)),
+            Token::Stream(key, which) => (which as u64, key),
+            Token::Source(key, which) => (which as u64 + 2, key),
+            Token::Client(key) => (1, key),
+        };
+        kind << 32 | u64::from(key.0)
+    }
+}
+
+impl Token {
+    fn from_u64(token: u64) -> Token {
+        let key = Key(token as u32);
+        match token >> 32 {
+            1 => Token::Client(key),
+            2 => Token::Stream(key, Which::Stdout),
+            3 => Token::Stream(key, Which::Stderr),
+            4 => Token::Source(key, Which::Stdout),
+            5 => Token::Source(key, Which::Stderr),
+            _ => Token::Link,
+        }
+    }
+}
+
+/// The role.
+pub(crate) struct Role {
+    pub(crate) link: Link,
+    pub(crate) events: Events,
+    pub(crate) peek: Peek,
+    pub(crate) tables: &'static mut Tables,
+    /// Messages received so far, those that could not be read included.
+    pub(crate) seen: u32,
+    /// Milliseconds ([`now_ms`]) of the last output or message.
+    pub(crate) active: u64,
+    /// When to look at terminals that nobody has open; 0: there are none.
+    pub(crate) retry: u64,
+    /// Milliseconds without output after which the role goes.
+    pub(crate) quiet: u64,
+    /// Bytes of output taken in this round; at least [`SMALL`] if a client got
+    /// any.
+    pub(crate) taken: usize,
+    /// Milliseconds of the last small round.
+    small: u64,
+}
+
+impl Role {
+    /// A role without containers. Fails when the system refuses what it needs.
+    pub(crate) fn new(link: Link, tables: &'static mut Tables) -> Result<Self, Errno> {
+        let events = Events::new()?;
+        events.add(&link, Token::Link.into(), EventFlags::IN)?;
+        Ok(Role {
+            link,
+            events,
+            peek: Peek::new()?,
+            tables,
+            seen: 0,
+            active: now_ms(),
+            retry: 0,
+            quiet: QUIET,
+            taken: 0,
+            small: 0,
+        })
+    }
+
+    /// Works until the hub closes the link and nobody is owed anything.
+    pub(crate) fn run(&mut self) {
+        let mut ready = heapless::Vec::new();
+        loop {
+            let now = now_ms();
+            if now >= self.active.saturating_add(self.quiet) && !self.rest() {
+                return;
+            }
+            if self.wait(&mut ready).is_err() {
+                return;
+            }
+            if !self.obey() {
+                return self.end();
+            }
+            self.taken = 0;
+            self.work(&ready);
+            self.pause();
+        }
+    }
+
+    /// Lets output gather if it comes in small pieces one right after another
+    /// and no client waits for it: a third of the work for the same log.
+    fn pause(&mut self) {
+        if self.taken == 0 || self.taken >= SMALL {
+            return;
+        }
+        let now = now_ms();
+        if now <= self.small + 1 {
+            let pause = Timespec { tv_sec: 0, tv_nsec: PAUSE };
+            let _ = rustix::thread::nanosleep(&pause);
+        }
+        self.small = now;
+    }
+
+    /// Waits until something is to be done.
+    fn wait(
+        &mut self,
+        ready: &mut heapless::Vec<Ready, { wire::event::BATCH }>,
+    ) -> Result<(), Errno> {
+        let now = now_ms();
+        let mut until = self.active.saturating_add(self.quiet);
+        if self.retry > 0 {
+            until = until.min(self.retry);
+        }
+        self.events.wait(Some(until.saturating_sub(now)), ready)
+    }
+
+    /// Does what the events ask for.
+    pub(crate) fn work(&mut self, ready: &[Ready]) {
+        for event in ready {
+            match Token::from_u64(event.token) {
+                Token::Link => {}
+                Token::Stream(at, which) | Token::Source(at, which) => self.pump(at, which),
+                Token::Client(key) => self.serve(key),
+            }
+        }
+        if self.retry > 0 && now_ms() >= self.retry {
+            self.retry_sources();
+        }
+    }
+
+    /// Nothing has come for long. `false`: the role is not needed any more.
+    fn rest(&mut self) -> bool {
+        let owing = |(_, container): (Key, &Container)| {
+            container.life != Life::Running || BOTH.iter().any(|which| container.owed(*which) > 0)
+        };
+        self.active = now_ms();
+        if self.tables.containers.iter().any(owing) {
+            return true;
+        }
+        let idle = Message::Idle { seen: self.seen };
+        if self.link.send(&idle, &[]).is_err() {
+            // The hub reads nothing; it will be asked again.
+            return true;
+        }
+        // From here on the hub watches the outputs.
+        let seen = self.seen;
+        while self.seen == seen {
+            wait_for(self.link.as_fd(), PollFlags::IN);
+            if !self.obey() {
+                if self.seen != seen {
+                    self.end();
+                }
+                return false;
+            }
+        }
+        self.active = now_ms();
+        true
+    }
+
+    /// Sends the hub a message. It always reads; if it is slow, this waits: it
+    /// never waits for us. If it is gone, the link says so by itself.
+    pub(crate) fn tell(&self, message: &Message, fds: &[BorrowedFd<'_>]) {
+        while let Err(Errno::AGAIN) = self.link.send(message, fds) {
+            wait_for(self.link.as_fd(), PollFlags::OUT);
+        }
+    }
+
+    /// Sends the hub the new log file of a container.
+    pub(crate) fn tell_log(&self, at: Key) {
+        if let Some(container) = self.tables.containers.get(at)
+            && let Some(log) = &container.log
+        {
+            let container = container.name;
+            self.tell(&Message::Log { container }, &[log.file()]);
+        }
+    }
+}
+
+fn wait_for(fd: BorrowedFd<'_>, what: PollFlags) {
+    let _ = poll(&mut [PollFd::from_borrowed_fd(fd, what)], None);
+}

@@ -1,0 +1,10 @@
+//! Where output is logged: one file each.
+
+mod buffer;
+mod k8s_file;
+#[cfg(test)]
+mod k8s_file_tests;
+mod trouble;
+
+pub(crate) use buffer::Space;
+pub(crate) use k8s_file::K8sFile;

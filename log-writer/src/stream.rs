@@ -1,0 +1,156 @@
+//! The output streams of containers: pipes that are looked into, and emptied
+//! only when everybody who needs what is in them has it.
+
+use crate::source::Source;
+use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_getpipe_size, fcntl_setpipe_size, splice, tee};
+use wire::{AsFd, BorrowedFd, Errno, OwnedFd};
+
+/// Bytes of output that are read and logged at once: what a pipe holds unless
+/// it has been enlarged (pipe(7)).
+pub(crate) const CHUNK: usize = 65_536;
+
+/// One output of a container.
+pub(crate) struct Stream {
+    /// The pipe; always the head of what is still owed to somebody.
+    pub(crate) pipe: OwnedFd,
+    /// Bytes at the head of the pipe that are in the log, but that an owner
+    /// has not got yet. As long as there are any, no new output is read.
+    pub(crate) logged: usize,
+    /// Whether `pipe` is in the event loop.
+    pub(crate) watched: bool,
+    /// Where the pipe is filled from, if not by the container itself.
+    pub(crate) source: Option<Source>,
+}
+
+impl Stream {
+    /// A pipe that the container writes to.
+    pub(crate) fn new(pipe: OwnedFd, source: Option<Source>) -> Self {
+        Stream { pipe, logged: 0, watched: false, source }
+    }
+
+    /// Bytes in the pipe at the moment.
+    pub(crate) fn filled(&self) -> usize {
+        rustix::io::ioctl_fionread(&self.pipe).unwrap_or(0) as usize
+    }
+}
+
+/// What is needed to look into pipes: a pipe of our own for copies, and a hole
+/// to empty pipes into.
+pub(crate) struct Peek {
+    read: OwnedFd,
+    write: OwnedFd,
+    null: OwnedFd,
+}
+
+impl Peek {
+    /// Opens pipe and hole. Errors: pipe2(2), open(2) of `/dev/null`.
+    pub(crate) fn new() -> Result<Self, Errno> {
+        let (read, write) = copy_pipe()?;
+        let flags = rustix::fs::OFlags::WRONLY | rustix::fs::OFlags::CLOEXEC;
+        let null = rustix::fs::open(c"/dev/null", flags, rustix::fs::Mode::empty())?;
+        Ok(Peek { read, write, null })
+    }
+
+    /// Reads what is in `pipe` after `skip` bytes, and leaves it there. As
+    /// read(2), save that [`Errno::NOBUFS`] says that there is something, but
+    /// too far from the head to be copied.
+    pub(crate) fn look(
+        &mut self,
+        pipe: BorrowedFd<'_>,
+        skip: usize,
+        into: &mut [u8],
+    ) -> Result<usize, Errno> {
+        let want = skip.saturating_add(into.len());
+        let mut copied = tee_all(pipe, self.write.as_fd(), want)?;
+        if copied == 0 && skip == 0 {
+            return Ok(0);
+        }
+        if copied <= skip {
+            // The copy may have too few slots: the container can enlarge its
+            // pipe to 1 MB, and slots may hold a byte each.
+            self.empty(copied)?;
+            let size = fcntl_getpipe_size(pipe)?;
+            fcntl_setpipe_size(&self.write, size).map_err(|_| Errno::NOBUFS)?;
+            copied = tee_all(pipe, self.write.as_fd(), want)?;
+            if copied <= skip {
+                self.empty(copied)?;
+                return Err(Errno::NOBUFS);
+            }
+        }
+        self.empty_some(skip, copied)?;
+        let mut read = 0;
+        while read < copied - skip {
+            let rest = into.get_mut(read..copied - skip).unwrap_or(&mut []);
+            match rustix::io::read(&self.read, rest) {
+                Ok(0) => break,
+                Ok(more) => read += more,
+                Err(Errno::INTR) => {}
+                Err(error) => {
+                    self.renew()?;
+                    return Err(error);
+                }
+            }
+        }
+        Ok(read)
+    }
+
+    /// Takes `count` bytes that have been looked at out of `pipe`.
+    pub(crate) fn consume(&self, pipe: BorrowedFd<'_>, count: usize) {
+        let mut rest = count;
+        while rest > 0 {
+            match self.discard(pipe, rest) {
+                Ok(0) | Err(_) => break,
+                Ok(gone) => rest -= gone,
+            }
+        }
+    }
+
+    /// Takes up to `count` bytes out of `pipe` and forgets them. As read(2).
+    pub(crate) fn discard(&self, pipe: BorrowedFd<'_>, count: usize) -> Result<usize, Errno> {
+        loop {
+            match splice(pipe, None, &self.null, None, count, SpliceFlags::NONBLOCK) {
+                Err(Errno::INTR) => {}
+                other => return other,
+            }
+        }
+    }
+
+    /// Takes `count` of the `copied` bytes out of the copy.
+    fn empty_some(&mut self, count: usize, copied: usize) -> Result<(), Errno> {
+        let mut rest = count.min(copied);
+        while rest > 0 {
+            match self.discard(self.read.as_fd(), rest) {
+                Ok(0) | Err(_) => {
+                    self.renew()?;
+                    return Err(Errno::IO);
+                }
+                Ok(gone) => rest -= gone,
+            }
+        }
+        Ok(())
+    }
+
+    fn empty(&mut self, copied: usize) -> Result<(), Errno> {
+        self.empty_some(copied, copied)
+    }
+
+    /// Gets a new pipe for copies, because something is left in the old one.
+    fn renew(&mut self) -> Result<(), Errno> {
+        (self.read, self.write) = copy_pipe()?;
+        Ok(())
+    }
+}
+
+fn copy_pipe() -> Result<(OwnedFd, OwnedFd), Errno> {
+    rustix::pipe::pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)
+}
+
+/// tee(2) without waiting. 0: the pipe is empty and nobody can write to it.
+fn tee_all(from: BorrowedFd<'_>, to: BorrowedFd<'_>, count: usize) -> Result<usize, Errno> {
+    loop {
+        match tee(from, to, count, SpliceFlags::NONBLOCK) {
+            Err(Errno::INTR) => {}
+            other => return other,
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! The hub's side of the link, played by a test.
+
+use super::scratch::{Scratch, c_path};
+use crate::client::Client;
+use crate::role::{Role, Tables};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{Mode, OFlags};
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
+use rustix::pipe::PipeFlags;
+use rustix::time::{ClockId, clock_gettime};
+use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
+use wire::record::{Encoder, Tag, seal};
+use wire::{AsFd, FdSet, Fds, Key, Link, Message, OwnedFd};
+
+/// Longest wait for anything, in milliseconds. Only failing tests wait that
+/// long.
+const PATIENCE: i64 = 20_000;
+
+/// A log-writer in a thread, and the other end of its link.
+pub(crate) struct Hub {
+    pub(crate) scratch: Scratch,
+    link: Option<Link>,
+    role: Option<JoinHandle<u64>>,
+}
+
+/// What a container's record says.
+#[derive(Default)]
+pub(crate) struct Options {
+    pub(crate) limit: Option<u64>,
+    pub(crate) repair: bool,
+    /// Otherwise `log` in the scratch directory.
+    pub(crate) log: Option<PathBuf>,
+}
+
+impl Hub {
+    /// With a log-writer that goes after `quiet` milliseconds.
+    pub(crate) fn new(quiet: u64) -> Self {
+        let (link, there) = Link::pair().unwrap();
+        let role = std::thread::spawn(move || {
+            let tables = Box::leak(Box::new(Tables::new()));
+            let mut role = Role::new(Link::over(there), tables).unwrap();
+            role.quiet = quiet;
+            role.run();
+            let used = clock_gettime(ClockId::ThreadCPUTime);
+            used.tv_sec as u64 * 1000 + used.tv_nsec as u64 / 1_000_000
+        });
+        Hub { scratch: Scratch::new(), link: Some(link), role: Some(role) }
+    }
+
+    /// With a log-writer that stays.
+    pub(crate) fn busy() -> Self {
+        Hub::new(1_000_000)
+    }
+
+    pub(crate) fn send(&self, message: Message, fds: &[&OwnedFd]) {
+        let fds: Vec<_> = fds.iter().map(|fd| fd.as_fd()).collect();
+        self.link.as_ref().unwrap().send(&message, &fds).unwrap();
+    }
+
+    /// The next message of the log-writer.
+    pub(crate) fn next(&self) -> (Message, Fds) {
+        let link = self.link.as_ref().unwrap();
+        assert!(wait(link, PollFlags::IN), "the log-writer says nothing");
+        link.receive().unwrap()
+    }
+
+    /// The next message within so many milliseconds.
+    pub(crate) fn next_within(&self, milliseconds: i64) -> Option<Message> {
+        let link = self.link.as_ref().unwrap();
+        let ready = wait_for(link, PollFlags::IN, milliseconds);
+        ready.then(|| link.receive().unwrap().0)
+    }
+
+    /// Waits for this message; no other may come before it.
+    pub(crate) fn expect(&self, message: Message) -> Fds {
+        let (got, fds) = self.next();
+        assert_eq!(got, message);
+        fds
+    }
+
+    /// Adds a container that logs to `log`.
+    pub(crate) fn container(&self, number: u32) -> Key {
+        self.container_with(number, Options::default())
+    }
+
+    pub(crate) fn container_with(&self, number: u32, options: Options) -> Key {
+        let path = options.log.unwrap_or_else(|| self.scratch.path("log"));
+        let mut bytes = Vec::new();
+        let mut encoder = Encoder::new(|piece: &[u8]| bytes.extend_from_slice(piece));
+        encoder.string(Tag::LogPath, c_path(&path).as_bytes());
+        if let Some(limit) = options.limit {
+            encoder.number(Tag::LogSizeMax, limit);
+        }
+        let container = Key(number);
+        let message = Message::Container {
+            container,
+            fds: FdSet::RECORD.with(FdSet::LOG),
+            repair: options.repair,
+        };
+        self.send(message, &[&seal(&bytes).unwrap(), &open_log(&path)]);
+        container
+    }
+
+    /// Adds a container without a log.
+    pub(crate) fn container_without_log(&self, number: u32) -> Key {
+        let container = Key(number);
+        let message = Message::Container { container, fds: FdSet::RECORD, repair: false };
+        self.send(message, &[&seal(&wire::record::MAGIC).unwrap()]);
+        container
+    }
+
+    /// Gives the log-writer a pipe as the container's output; the result is
+    /// the container's end, non-blocking, and the hub's copy of the other.
+    pub(crate) fn output(&self, container: Key, fds: FdSet) -> (OwnedFd, OwnedFd) {
+        let (read, write) = pipe();
+        self.send(Message::Output { container, fds }, &[&read]);
+        (write, read)
+    }
+
+    pub(crate) fn stdout(&self, container: Key) -> OwnedFd {
+        self.output(container, FdSet::STDOUT).0
+    }
+
+    /// Attaches a client; the result is its socket.
+    pub(crate) fn client(&self, container: Key, number: u32, owner: bool) -> OwnedFd {
+        let (ours, theirs) = sockets();
+        self.attach(container, number, owner, &ours);
+        theirs
+    }
+
+    /// Attaches an owner whose queue is full already, of so many zero bytes of
+    /// stream 0.
+    pub(crate) fn stuck_owner(&self, container: Key, number: u32) -> (OwnedFd, usize) {
+        let (ours, theirs) = sockets();
+        let client = Client {
+            name: Key(0),
+            container,
+            owner: true,
+            watched: false,
+            socket: ours,
+            stdout: 0,
+            stderr: 0,
+        };
+        client.enlarge_queue();
+        let flags = SendFlags::DONTWAIT;
+        let mut queued = 0;
+        while rustix::net::send(&client.socket, &[0; 8193], flags).is_ok() {
+            queued += 8192;
+        }
+        // Smaller ones, until not even a byte of output fits.
+        while rustix::net::send(&client.socket, &[0; 2], flags).is_ok() {
+            queued += 1;
+        }
+        self.attach(container, number, true, &client.socket);
+        (theirs, queued)
+    }
+
+    fn attach(&self, container: Key, number: u32, owner: bool, socket: &OwnedFd) {
+        let client = Key(number);
+        let message = Message::Client { container, client, owner };
+        self.send(message, &[socket]);
+    }
+
+    /// The log as it is now.
+    pub(crate) fn log(&self) -> Vec<u8> {
+        std::fs::read(self.scratch.path("log")).unwrap()
+    }
+
+    /// Has the container drained.
+    pub(crate) fn drain(&self, container: Key) {
+        self.send(Message::Drain { container }, &[]);
+        self.expect(Message::Drained { container });
+    }
+
+    /// Closes the link.
+    pub(crate) fn leave(&mut self) {
+        self.link = None;
+    }
+
+    /// Waits until the log-writer has ended. The result is the processor time
+    /// it has used, in milliseconds.
+    pub(crate) fn join(&mut self) -> u64 {
+        self.role.take().unwrap().join().unwrap()
+    }
+}
+
+impl Drop for Hub {
+    fn drop(&mut self) {
+        self.link = None;
+        if let Some(role) = self.role.take()
+            && !std::thread::panicking()
+        {
+            role.join().unwrap();
+        }
+    }
+}
+
+/// A pipe whose ends do not wait.
+pub(crate) fn pipe() -> (OwnedFd, OwnedFd) {
+    rustix::pipe::pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).unwrap()
+}
+
+/// Opens a log as `monitor` does.
+pub(crate) fn open_log(path: &Path) -> OwnedFd {
+    let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::CLOEXEC;
+    let mode = Mode::from_raw_mode(0o640);
+    rustix::fs::open(&c_path(path)[..], flags, mode).unwrap()
+}
+
+/// The two ends of an attach connection.
+fn sockets() -> (OwnedFd, OwnedFd) {
+    let (family, kind) = (AddressFamily::UNIX, SocketType::SEQPACKET);
+    rustix::net::socketpair(family, kind, SocketFlags::CLOEXEC, None).unwrap()
+}
+
+/// Waits until `fd` is ready; `false` after [`PATIENCE`].
+pub(crate) fn wait(fd: impl AsFd, what: PollFlags) -> bool {
+    wait_for(fd, what, PATIENCE)
+}
+
+/// Waits so many milliseconds until `fd` is ready.
+pub(crate) fn wait_for(fd: impl AsFd, what: PollFlags, milliseconds: i64) -> bool {
+    let limit = Timespec { tv_sec: milliseconds / 1000, tv_nsec: milliseconds % 1000 * 1_000_000 };
+    let fd = fd.as_fd();
+    poll(&mut [PollFd::from_borrowed_fd(fd, what)], Some(&limit)).unwrap() == 1
+}
+
+/// Writes all of it, waiting for room.
+pub(crate) fn print(output: &OwnedFd, mut bytes: &[u8]) {
+    while !bytes.is_empty() {
+        assert!(wait(output, PollFlags::OUT), "the container is stuck");
+        match rustix::io::write(output, bytes) {
+            Ok(written) => bytes = &bytes[written..],
+            Err(error) => assert_eq!(error, wire::Errno::AGAIN),
+        }
+    }
+}
+
+/// Writes as much as goes in at once.
+pub(crate) fn print_some(output: &OwnedFd, bytes: &[u8]) -> usize {
+    let mut done = 0;
+    while done < bytes.len() {
+        match rustix::io::write(output, &bytes[done..]) {
+            Ok(written) => done += written,
+            Err(wire::Errno::AGAIN) => break,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    done
+}
+
+/// The next packet to a client: the stream's number and output. Empty at end
+/// of file.
+pub(crate) fn packet(client: &OwnedFd) -> Vec<u8> {
+    assert!(wait(client, PollFlags::IN), "the client gets nothing");
+    let mut bytes = vec![0; 100_000];
+    let (len, _) = rustix::net::recv(client, &mut bytes[..], RecvFlags::empty()).unwrap();
+    bytes.truncate(len);
+    assert!(len <= 8193, "a packet longer than clients read");
+    bytes
+}
+
+/// Output of one stream to a client, until there are `len` bytes.
+pub(crate) fn read(client: &OwnedFd, stream: u8, len: usize) -> Vec<u8> {
+    let mut output = Vec::new();
+    while output.len() < len {
+        let packet = packet(client);
+        assert_eq!(packet.first(), Some(&stream));
+        output.extend_from_slice(&packet[1..]);
+    }
+    assert_eq!(output.len(), len);
+    output
+}
+
+/// Output that cannot be taken for other output: numbered lines.
+pub(crate) fn numbered(len: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut number = 0;
+    while bytes.len() < len {
+        bytes.extend_from_slice(format!("line {number} of the container's output\n").as_bytes());
+        number += 1;
+    }
+    bytes.truncate(len);
+    bytes
+}

@@ -1,0 +1,15 @@
+//! The role as the hub, containers and clients see it: over real links, pipes,
+//! sockets and terminals, with the test in the place of the hub.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+
+mod delivery;
+mod disk;
+mod drain;
+mod hub;
+mod idle;
+mod rotation;
+mod scratch;
+mod terminal;
+
+pub(crate) use hub::Hub;
+pub(crate) use scratch::{Scratch, printed};
