@@ -1,0 +1,68 @@
+//! A small OCI runtime: it runs containers as plain processes, without namespaces, cgroups, root directory or
+//! privileges. Enough of runc's command line for a monitor to work with it, quick enough not to show in a measurement,
+//! and able to fail on demand (see `faults.rs`).
+//!
+//! It starts without Rust's own `main`, so that signal dispositions stay as the caller left them and notes can show them.
+
+#![no_main]
+
+mod container;
+mod faults;
+mod options;
+mod start;
+mod verbs;
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::Path;
+
+use options::Options;
+use tests::{Context, Error, Result, note};
+
+/// The variable that names a file to which each call appends a note about itself.
+const TRACE: &str = "SMALL_RUNTIME_TRACE";
+
+// SAFETY: the C library calls the one function of this name, and nothing else here has it.
+#[unsafe(no_mangle)]
+extern "C" fn main(_count: i32, _arguments: *const *const u8) -> i32 {
+    match run() {
+        Ok(status) => status,
+        Err(error) => {
+            eprintln!("small-runtime: {error}");
+            1
+        }
+    }
+}
+
+fn run() -> Result<i32> {
+    if let Some(path) = std::env::var_os(TRACE) {
+        append_note(Path::new(&path))?;
+    }
+    let mut words = std::env::args_os().skip(1);
+    if words.next().is_some_and(|verb| verb == "note") {
+        let path = words.next().ok_or_else(|| Error::new("note needs a file"))?;
+        return append_note(Path::new(&path)).map(|()| 0);
+    }
+    let options = Options::parse(std::env::args_os().skip(1))?;
+    match options.verb.as_str() {
+        "create" => verbs::create(&options),
+        "restore" => verbs::restore(&options),
+        "start" => verbs::start(&options),
+        "exec" => verbs::exec(&options),
+        "kill" => verbs::kill(&options),
+        "delete" => verbs::delete(&options),
+        "state" => verbs::state(&options),
+        other => Err(Error::new(format!(
+            "no such command: {other:?}; there are create, start, exec, kill, delete, state"
+        ))),
+    }
+}
+
+/// One write, so that notes of several programs do not mix.
+fn append_note(path: &Path) -> Result {
+    // Before the file is open, for it must not be in the note.
+    let text = note::about_self();
+    let file = OpenOptions::new().append(true).create(true).open(path);
+    let mut file = file.context(format_args!("cannot open {}", path.display()))?;
+    file.write_all(text.as_bytes()).context(format_args!("cannot write {}", path.display()))
+}

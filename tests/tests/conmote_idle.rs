@@ -1,0 +1,103 @@
+//! What a container costs that does nothing, and that nothing spins.
+
+use std::time::Duration;
+
+use tests::{Call, Container, Result, Scratch, Session, ours_only, process};
+
+/// The most that a hub may own alone, in kB.
+const PRIVATE_DIRTY: u64 = 16;
+
+fn one_small_process(scratch: &Scratch, session: &Session) -> Result {
+    let hub = scratch.idle()?;
+    assert_eq!(hub.pid, session.monitor()?, "the hub is the process that the engine knows");
+    // Pages of a program file that has just been built count as dirty until they are on disk.
+    let program = std::fs::File::open(format!("/proc/{}/exe", hub.pid)).unwrap();
+    program.sync_all().unwrap();
+    let dirty = hub.private_dirty_kb().unwrap();
+    assert!(dirty <= PRIVATE_DIRTY, "{dirty} kB:\n{}", hub.proc_file("smaps"));
+    Ok(())
+}
+
+#[test]
+fn an_idle_container_has_one_small_process() -> Result {
+    ours_only!();
+    let scratch = Scratch::new()?;
+    let session = Call::create(&scratch, &Container::new(["sleep", "1000"]))?.running()?;
+    one_small_process(&scratch, &session)
+}
+
+#[test]
+fn it_has_one_again_after_output_and_visitors() -> Result {
+    ours_only!();
+    let scratch = Scratch::new()?;
+    let call = Call::create(&scratch, &Container::sh("cat").stdin())?.flag("--leave-stdin-open");
+    let session = call.running()?;
+    for _ in 0..3 {
+        let mut client = session.attach()?;
+        let line = vec![b'x'; 30_000];
+        client.send_all(&line)?;
+        client.read_while("the echo", |client| client.stdout.len() < line.len())?;
+        drop(client);
+        one_small_process(&scratch, &session)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_terminal_costs_no_more() -> Result {
+    ours_only!();
+    let scratch = Scratch::new()?;
+    let session = Call::create(&scratch, &Container::sh("echo hello; exec sleep 1000").terminal())?
+        .running()?;
+    session.log_until("the greeting", |log| !log.is_empty())?;
+    session.write_fifo("ctl", b"1 24 80\n")?;
+    one_small_process(&scratch, &session)
+}
+
+/// The processor time that all processes of the monitor use within half a second, in ticks of 10 ms.
+fn ticks_in_half_a_second(scratch: &Scratch) -> u64 {
+    let sum = || scratch.monitors().iter().map(|monitor| process::ticks(monitor.pid)).sum::<u64>();
+    let before = sum();
+    std::thread::sleep(Duration::from_millis(500));
+    sum().saturating_sub(before)
+}
+
+#[test]
+fn input_that_nobody_takes_does_not_make_it_spin() -> Result {
+    ours_only!();
+    let scratch = Scratch::new()?;
+    let script = "exec < /dev/null; echo ready; exec sleep 1000";
+    let session = Call::create(&scratch, &Container::sh(script).stdin())?.created()?;
+    let mut client = session.attach()?;
+    session.start()?;
+    client.expect("ready\n")?;
+    client.send(b"too late\n")?;
+    client.send(b"much too late\n")?;
+    assert!(ticks_in_half_a_second(&scratch) < 10);
+    Ok(())
+}
+
+#[test]
+fn a_client_that_only_half_closed_does_not_make_it_spin() -> Result {
+    ours_only!();
+    let scratch = Scratch::new()?;
+    let container = Container::sh("cat; echo ready; exec sleep 1000").stdin();
+    let session = Call::create(&scratch, &container)?.running()?;
+    let mut client = session.attach()?;
+    client.half_close()?;
+    client.expect("ready\n")?;
+    assert!(ticks_in_half_a_second(&scratch) < 10);
+    Ok(())
+}
+
+#[test]
+fn a_ctl_line_without_end_does_not_make_it_spin() -> Result {
+    ours_only!();
+    let scratch = Scratch::new()?;
+    let session = Call::create(&scratch, &Container::sh("sleep 1000").terminal())?.running()?;
+    session.write_fifo("ctl", &[b'1'; 4000])?;
+    assert!(ticks_in_half_a_second(&scratch) < 10);
+    session.kill("KILL")?;
+    assert_eq!(session.exit_code()?, 137);
+    Ok(())
+}

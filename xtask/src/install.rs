@@ -1,0 +1,32 @@
+//! `install`: the programs to where podman can find them.
+
+use crate::dist::{dist, replace};
+use crate::report::{Context, PROGRAMS, Result};
+use argh::FromArgs;
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Build, then copy the programs to PREFIX/libexec/conmote.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "install")]
+pub(crate) struct Args {
+    /// where to install (default: /usr/local)
+    #[argh(option, default = "\"/usr/local\".into()")]
+    prefix: PathBuf,
+}
+
+pub(crate) fn main(args: Args) -> Result<ExitCode> {
+    let from = dist()?;
+    let prefix = std::path::absolute(&args.prefix).context("cannot use this prefix")?;
+    let to = prefix.join("libexec/conmote");
+    fs::create_dir_all(&to).context(format!("cannot make {}", to.display()))?;
+    for program in PROGRAMS {
+        replace(&from.join(program), &to.join(program))
+            .context(format!("cannot write {program} to {}", to.display()))?;
+    }
+    println!("# Installed. For podman, put these lines into /etc/containers/containers.conf:");
+    println!("[engine]\nconmon_path = [\"{}\"]\n", to.join("monitor").display());
+    println!("[containers]\nlog_driver = \"k8s-file\"");
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,49 @@
+//! The few things that std has no safe name for; the only unsafe code of this crate.
+#![allow(unsafe_code, reason = "thin wrappers around libc calls, each explained")]
+
+use std::io::{Error, Result};
+
+/// True when this process may do everything.
+pub(crate) fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// Our standard input, for calls about terminals.
+pub(crate) fn stdin() -> rustix::fd::BorrowedFd<'static> {
+    // SAFETY: std keeps the first three fds open in every program, and nothing here closes them.
+    unsafe { rustix::stdio::stdin() }
+}
+
+/// Signals that `run` passes on to the container instead of dying of them.
+const PASSED_ON: [i32; 4] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT];
+
+/// Signals that wait until somebody asks for them; made before any thread, so that all threads leave them alone.
+/// Programs started by std get a clean signal mask, so they are not affected.
+pub(crate) struct Signals(libc::sigset_t);
+
+impl Signals {
+    /// Blocks the signals of `PASSED_ON`.
+    pub(crate) fn block() -> Result<Signals> {
+        // SAFETY: zeroed memory is a place to put a set into, and sigemptyset makes it a valid one.
+        let mut set = unsafe { std::mem::zeroed() };
+        // SAFETY: `set` outlives the calls.
+        unsafe {
+            libc::sigemptyset(&mut set);
+            for signal in PASSED_ON {
+                libc::sigaddset(&mut set, signal);
+            }
+        }
+        // SAFETY: a valid set; the old mask is not asked for.
+        match unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &set, std::ptr::null_mut()) } {
+            0 => Ok(Signals(set)),
+            error => Err(Error::from_raw_os_error(error)),
+        }
+    }
+
+    /// Waits for the next of these signals; None if that is not possible.
+    pub(crate) fn next(&self) -> Option<i32> {
+        let mut signal = 0;
+        // SAFETY: a valid set, and a place for a number.
+        (unsafe { libc::sigwait(&self.0, &mut signal) } == 0).then_some(signal)
+    }
+}
