@@ -33,7 +33,7 @@ impl Hub {
         };
         // Who connected before there was output is to see all of it.
         self.watch_listener(key);
-        self.accept(key);
+        self.accept_all(key, true);
         self.watch_outputs(key);
         self.watch_fifos(key);
         let Some(pid) = pid else {
@@ -71,6 +71,12 @@ impl Hub {
     /// Accepts every client that is waiting. Out of descriptors, memory or
     /// table space, it leaves them waiting and looks again later.
     pub(crate) fn accept(&mut self, key: Key) {
+        self.accept_all(key, false);
+    }
+
+    /// As [`accept`](Self::accept). With `first` the clients have connected
+    /// while the runtime was at work: before the container was started.
+    fn accept_all(&mut self, key: Key, first: bool) {
         loop {
             let Some(container) = self.tables.containers.get_mut(key) else {
                 return;
@@ -89,7 +95,7 @@ impl Hub {
                     let client = Client {
                         container: key,
                         socket,
-                        owner: !container.output_seen,
+                        owner: !container.output_seen && (first || !container.is_started()),
                         input: container.takes_input(),
                         writer_told: false,
                         proxy_told: false,

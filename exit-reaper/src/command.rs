@@ -1,6 +1,7 @@
 //! The exit command: whatever the engine wants run when a container is gone.
 
 use core::ffi::CStr;
+use rustix::fd::IntoRawFd;
 use rustix::fs::{Access, Mode, OFlags};
 use rustix::process::Pid;
 use wire::Errno;
@@ -56,5 +57,7 @@ fn prepare(fields: Fields<'_>) -> Result<(), Errno> {
     for number in 0..3 {
         sys::place_for_exec(&null, number)?;
     }
+    // It may be one of the three itself, and is not to be closed then.
+    let _ = null.into_raw_fd();
     Ok(())
 }

@@ -42,8 +42,14 @@ pub(crate) struct Container {
     /// Closing it closes what the engine leaked in.
     pub(crate) leaks: Option<OwnedFd>,
 
-    /// Some output has come: clients that connect from now on are observers.
+    /// Some output has come: clients that connect from now on are observers,
+    /// whatever is known of the start.
     pub(crate) output_seen: bool,
+    /// The program of the process when it was adopted (device and inode), if
+    /// that was the runtime's, waiting to be started.
+    program: Option<(u64, u64)>,
+    /// It is an exec session, whose process is started already.
+    exec: bool,
     /// The log may not be on disk yet.
     pub(crate) log_dirty: bool,
     /// No client may send input any more.
@@ -85,9 +91,14 @@ impl Container {
             ..,
         ] = slots;
         let record = record.ok_or(Errno::INVAL)?;
-        let timeout = Record::map(&record)?.fields().number(Tag::Timeout);
+        let (timeout, exec) = {
+            let mapped = Record::map(&record)?;
+            let fields = mapped.fields();
+            (fields.number(Tag::Timeout), fields.string(Tag::SyncKey).is_some())
+        };
+        let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
         Ok(Container {
-            pid: i32::try_from(pid).ok().and_then(Pid::from_raw),
+            pid,
             pidfd: None,
             status: -1,
             state: State::Running,
@@ -110,6 +121,8 @@ impl Container {
             log,
             leaks,
             output_seen: false,
+            program: pid.and_then(program),
+            exec,
             log_dirty: false,
             input_closed: false,
             repair: false,
@@ -153,9 +166,17 @@ impl Container {
             .filter_map(|(bit, fd)| Some((bit, fd.as_ref()?)))
     }
 
-    /// Whether an attached client can send anything to it.
+    /// Whether it takes what attached clients send, or did so once: then the
+    /// attach-proxy reads it and drops it, so that they do not block.
     pub(crate) fn takes_input(&self) -> bool {
-        !self.input_closed && (self.stdin.is_some() || self.tty.is_some())
+        self.input_closed || self.stdin.is_some() || self.tty.is_some()
+    }
+
+    /// Whether its own program runs, as far as that can be told: the process
+    /// of a created container is the runtime's until it is started.
+    pub(crate) fn is_started(&self) -> bool {
+        let now = self.pid.and_then(program);
+        self.exec || (self.program.is_some() && now.is_some() && self.program != now)
     }
 
     /// The earliest of its timers, in ms of the clock.
@@ -164,11 +185,21 @@ impl Container {
     }
 }
 
+/// Device and inode of the program that a process executes (proc(5)).
+fn program(pid: Pid) -> Option<(u64, u64)> {
+    use core::fmt::Write;
+    let mut path = heapless::String::<24>::new();
+    write!(path, "/proc/{}/exe\0", pid.as_raw_nonzero()).ok()?;
+    let path = core::ffi::CStr::from_bytes_with_nul(path.as_bytes()).ok()?;
+    let stat = rustix::fs::stat(path).ok()?;
+    Some((stat.st_dev, stat.st_ino))
+}
+
 /// An attached client. The hub keeps its socket for the roles that serve it.
 pub(crate) struct Client {
     pub(crate) container: wire::Key,
     pub(crate) socket: OwnedFd,
-    /// Connected before the first output: output waits for it.
+    /// Connected before the container was started: output waits for it.
     pub(crate) owner: bool,
     /// May still send input.
     pub(crate) input: bool,

@@ -129,6 +129,9 @@ impl Hub {
         self.read_monitor();
         self.reap();
         while self.monitor.is_some() || !self.tables.containers.is_empty() {
+            if self.writer.link().is_none() && self.proxy.link().is_none() {
+                wire::sys::release_stack();
+            }
             let timeout = self.next_timer().map(|at| at.saturating_sub(now_ms()));
             self.events.wait(timeout, &mut ready)?;
             self.now = now_ms();

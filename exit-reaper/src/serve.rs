@@ -182,7 +182,8 @@ impl Hub {
         if !container.proxy_told {
             let record = core::iter::once((FdSet::RECORD, &container.record));
             let (fds, borrowed) = collect(record.chain(container.input_fds()));
-            let message = Message::Container { container: key, fds, repair: false };
+            let repair = container.input_closed;
+            let message = Message::Container { container: key, fds, repair };
             self.proxy.send(&message, &borrowed);
             drop(borrowed);
             container.proxy_told = true;

@@ -5,6 +5,7 @@ use crate::fan_out::BOTH;
 use crate::role::Role;
 use crate::source::Moved;
 use rustix::net::Shutdown;
+use rustix::time::{ClockId, clock_gettime};
 use wire::message::Stream as Which;
 use wire::record::Tag;
 use wire::{AsFd, Errno, Key, Message, Record};
@@ -32,8 +33,9 @@ impl Role {
             }
         }
         if let Some(container) = self.tables.containers.get_mut(at)
-            && let Some(log) = container.log.take()
+            && let Some(mut log) = container.log.take()
         {
+            log.finish(container.record.as_fd(), clock_gettime(ClockId::Realtime));
             let record = Record::map(&container.record);
             if !record.is_ok_and(|record| record.fields().flag(Tag::NoSyncLog)) {
                 log.sync(container.record.as_fd());
@@ -42,12 +44,8 @@ impl Role {
         if let Some(container) = self.tables.containers.get_mut(at) {
             container.life = Life::Drained;
         }
-        for which in BOTH {
-            self.settle(at, which);
-        }
-        self.close_served(at);
+        self.settle_all(at);
         self.tell(&Message::Drained { container: name }, &[]);
-        self.finish_drained(at);
     }
 
     /// Moves what is in the terminal behind a stream to its pipe, and logs it.
@@ -118,7 +116,7 @@ impl Role {
     }
 
     /// Closes the clients of a container that have everything.
-    pub(crate) fn close_served(&mut self, at: Key) {
+    fn close_served(&mut self, at: Key) {
         let Some(container) = self.tables.containers.get(at) else {
             return;
         };
@@ -138,7 +136,8 @@ impl Role {
         }
     }
 
-    /// Removes a container that is drained and owes nothing to anybody.
+    /// Lets go of the clients of a drained container that have everything, and
+    /// of the container when no other is left.
     pub(crate) fn finish_drained(&mut self, at: Key) {
         let drained = |container: &crate::container::Container| container.life == Life::Drained;
         if !self.tables.containers.get(at).is_some_and(drained) {

@@ -3,7 +3,6 @@
 use crate::client::{Client, Sent};
 use crate::container::Life;
 use crate::role::{Role, Token};
-use rustix::net::Shutdown;
 use wire::event::EventFlags;
 use wire::message::Stream as Which;
 use wire::{AsFd, Key, Message};
@@ -130,7 +129,8 @@ impl Role {
         }
     }
 
-    /// [`settle`](Self::settle) for both streams.
+    /// [`settle`](Self::settle) for both streams, and the end of a drained
+    /// container that owes nothing any more.
     pub(crate) fn settle_all(&mut self, at: Key) {
         for which in BOTH {
             self.settle(at, which);
@@ -157,9 +157,8 @@ impl Role {
         let Some(client) = self.close_client(key) else {
             return;
         };
-        // The hub and the proxy have it too; whoever is at the other end is
-        // to know now.
-        let _ = rustix::net::shutdown(&client.socket, Shutdown::Both);
+        // No shutdown(2): the proxy would take that for the end of the client's
+        // input, and close the container's. The hub has it closed everywhere.
         let container = self.tables.containers.get(client.container);
         if let Some(container) = container
             && container.life != Life::Drained

@@ -2,7 +2,6 @@
 
 use crate::client::Client;
 use crate::container::{Container, Life};
-use crate::fan_out::BOTH;
 use crate::role::Role;
 use crate::sinks::K8sFile;
 use crate::source::Source;
@@ -10,6 +9,7 @@ use crate::stream::{CHUNK, Stream};
 use crate::{PROGRAM, rotation};
 use rustix::fs::FileType;
 use rustix::pipe::PipeFlags;
+use wire::event::now_ms;
 use wire::link::Refusal;
 use wire::message::Stream as Which;
 use wire::{AsFd, FdSet, Fds, Key, Message, OwnedFd};
@@ -36,6 +36,7 @@ impl Role {
     }
 
     fn handle(&mut self, message: Message, fds: Fds) {
+        self.active = now_ms();
         match message {
             Message::Container { container, fds: set, repair } => {
                 self.add_container(container, set, repair, fds)
@@ -212,10 +213,6 @@ impl Role {
             container.log = None;
             container.life = Life::Drained;
         }
-        for which in BOTH {
-            self.settle(at, which);
-        }
-        self.close_served(at);
-        self.finish_drained(at);
+        self.settle_all(at);
     }
 }

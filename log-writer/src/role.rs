@@ -211,7 +211,6 @@ impl Role {
                 return false;
             }
         }
-        self.active = now_ms();
         true
     }
 

@@ -127,7 +127,7 @@ pub enum Message {
         container: Key,
         /// Its name from now on.
         client: Key,
-        /// Connected before the container's first output: output waits for it.
+        /// Connected before the container was started: output waits for it.
         owner: bool,
     },
     /// A client is gone. attach-proxy: what it has sent is still delivered, then

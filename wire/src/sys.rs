@@ -215,6 +215,26 @@ const CLOCK_GETTIME: Sysno = Sysno::clock_gettime;
 #[cfg(not(target_pointer_width = "64"))]
 const CLOCK_GETTIME: Sysno = Sysno::clock_gettime64;
 
+/// Gives back the stack that deeper calls have used (madvise(2),
+/// MADV_DONTNEED): for a program that is about to wait for long.
+pub fn release_stack() {
+    /// Bytes below us that stay: the frames of the calls made from here, which
+    /// are larger in unoptimised builds.
+    const MARGIN: usize = 1024;
+    /// Bytes below that that are given back. No call of ours goes deeper.
+    const DEPTH: usize = 64 * 1024;
+    /// Size of a page; larger pages make the call fail, which changes nothing.
+    const PAGE: usize = 4096;
+    let here = 0u8;
+    let end = (&raw const here as usize).saturating_sub(MARGIN) & !(PAGE - 1);
+    // SAFETY: the stack grows downward, and nothing below the frame of the
+    // call in progress is live; MARGIN covers that frame.
+    let _ = unsafe {
+        syscall!(Sysno::madvise, end.saturating_sub(DEPTH), DEPTH, libc::MADV_DONTNEED as usize)
+    };
+    core::hint::black_box(&here);
+}
+
 /// Standard error; whoever starts our programs keeps it open.
 pub fn stderr() -> BorrowedFd<'static> {
     // SAFETY: 2 is not negative. If it were closed, writes would fail.

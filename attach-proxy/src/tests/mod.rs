@@ -10,6 +10,7 @@ mod terminals;
 
 use crate::serve::Proxy;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, SendFlags, Shutdown, SocketFlags, SocketType};
 use rustix::pipe::PipeFlags;
 use std::thread::JoinHandle;
@@ -171,9 +172,19 @@ impl Client {
     }
 }
 
+/// A client's socket as the hub has it, and the client's own, which a proxy
+/// that does not read blocks for some time only.
 fn socketpair() -> (OwnedFd, OwnedFd) {
-    rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
-        .unwrap()
+    let (near, far) = rustix::net::socketpair(
+        AddressFamily::UNIX,
+        SocketType::SEQPACKET,
+        SocketFlags::CLOEXEC,
+        None,
+    )
+    .unwrap();
+    let patience = std::time::Duration::from_secs(PATIENCE as u64);
+    set_socket_timeout(&far, Timeout::Send, Some(patience)).unwrap();
+    (near, far)
 }
 
 /// Read and write end of a pipe. The write end does not block, as that of a

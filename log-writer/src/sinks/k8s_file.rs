@@ -167,6 +167,14 @@ impl K8sFile {
         }
     }
 
+    /// Ends the log: says what was dropped, if that is still untold.
+    pub(crate) fn finish(&mut self, record: BorrowedFd<'_>, now: Timespec) {
+        if self.trouble.is_untold() {
+            let notice = head(&self.zone.stamp(now, record), Stream::Stderr, b'F');
+            self.trouble.write(self.file.as_fd(), self.regular, &notice, &[]);
+        }
+    }
+
     /// Has everything written so far put on the disk.
     pub(crate) fn sync(&self, record: BorrowedFd<'_>) {
         match rustix::fs::fsync(&self.file) {

@@ -38,6 +38,11 @@ impl Trouble {
         Trouble { dropped: 0, why: Errno::NOSPC, torn: false }
     }
 
+    /// Whether something was dropped that the log does not say yet.
+    pub(crate) fn is_untold(&self) -> bool {
+        self.dropped > 0
+    }
+
     /// Writes `records`, each ending with a newline, to `file`. `notice` is
     /// what our own record begins with.
     pub(crate) fn write<const HEAD: usize>(

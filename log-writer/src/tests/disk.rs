@@ -1,6 +1,7 @@
 //! Logs that cannot be written.
 
-use super::hub::{Options, numbered, packet, pipe, print};
+use super::hub::Options;
+use super::io::{numbered, packet, pipe, print};
 use super::scratch::{c_path, parse, printed};
 use super::{Hub, Scratch};
 use rustix::fs::{FileType, Mode, OFlags};
@@ -48,7 +49,7 @@ fn a_full_disk_drops_whole_lines_counts_them_and_delays_nothing() {
 
     let text = numbered(200_000);
     print(&out, &text);
-    assert!(super::hub::read(&client, 2, text.len()) == text);
+    assert!(super::io::read(&client, 2, text.len()) == text);
     // Whole records only; `parse` looks.
     let before = parse(&std::fs::read(&log).unwrap());
     assert!(before.len() > 100);
@@ -77,6 +78,31 @@ fn a_full_disk_drops_whole_lines_counts_them_and_delays_nothing() {
 }
 
 #[test]
+fn lines_dropped_to_the_end_are_counted_in_the_log_if_there_is_room_then() {
+    let scratch = Scratch::new();
+    let mount = scratch.path("disk");
+    let Some(_disk) = SmallDisk::mount(&mount) else {
+        return;
+    };
+    let hub = Hub::busy();
+    let (log, ballast) = (mount.join("log"), mount.join("ballast"));
+    let options = Options { log: Some(log.clone()), ..Options::default() };
+    let container = hub.container_with(1, options);
+    // All of the disk: the write must fail, not come too late.
+    let _ = std::fs::write(&ballast, [0; 100_000]);
+    let client = hub.client(container, 1, true);
+    let out = hub.stdout(container);
+    print(&out, b"one\ntwo\n");
+    packet(&client);
+    std::fs::remove_file(&ballast).unwrap();
+    hub.drain(container);
+    let records = parse(&std::fs::read(&log).unwrap());
+    assert_eq!(records.len(), 1);
+    let told = b"[conmote: 2 log lines dropped: no space left on device]";
+    assert_eq!(records[0].content, told);
+}
+
+#[test]
 fn a_disk_that_is_always_full_stops_neither_container_nor_clients() {
     let hub = Hub::busy();
     let options = Options { log: Some("/dev/full".into()), ..Options::default() };
@@ -88,7 +114,7 @@ fn a_disk_that_is_always_full_stops_neither_container_nor_clients() {
         let text = text.clone();
         std::thread::spawn(move || print(&out, &text))
     };
-    assert!(super::hub::read(&client, 2, text.len()) == text);
+    assert!(super::io::read(&client, 2, text.len()) == text);
     writer.join().unwrap();
     let stream = Stream::Stdout;
     hub.expect(Message::Eof { container, stream });
@@ -111,7 +137,7 @@ fn a_fifo_that_nobody_reads_gets_whole_lines_again_once_it_is_read() {
     let out = hub.stdout(container);
     let text = numbered(300_000);
     print(&out, &text);
-    assert!(super::hub::read(&client, 2, text.len()) == text);
+    assert!(super::io::read(&client, 2, text.len()) == text);
 
     let mut log = drain_pipe(&fifo);
     print(&out, b"after\n");

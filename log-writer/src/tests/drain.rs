@@ -1,7 +1,7 @@
 //! The end of containers, and of the log-writer.
 
 use super::Hub;
-use super::hub::{numbered, packet, pipe, print, print_some, read};
+use super::io::{numbered, packet, pipe, print, print_some, read};
 use super::scratch::printed;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

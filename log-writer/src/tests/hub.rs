@@ -1,27 +1,25 @@
 //! The hub's side of the link, played by a test.
 
+use super::io::{open_log, pipe, sockets, wait, wait_for};
 use super::scratch::{Scratch, c_path};
 use crate::client::Client;
 use crate::role::{Role, Tables};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{Mode, OFlags};
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
-use rustix::pipe::PipeFlags;
+use rustix::event::PollFlags;
+use rustix::net::{SendFlags, Shutdown};
 use rustix::time::{ClockId, clock_gettime};
-use std::path::{Path, PathBuf};
+use std::cell::RefCell;
+use std::path::PathBuf;
 use std::thread::JoinHandle;
 use wire::record::{Encoder, Tag, seal};
 use wire::{AsFd, FdSet, Fds, Key, Link, Message, OwnedFd};
-
-/// Longest wait for anything, in milliseconds. Only failing tests wait that
-/// long.
-const PATIENCE: i64 = 20_000;
 
 /// A log-writer in a thread, and the other end of its link.
 pub(crate) struct Hub {
     pub(crate) scratch: Scratch,
     link: Option<Link>,
     role: Option<JoinHandle<u64>>,
+    /// The hub keeps a copy of every client.
+    clients: RefCell<Vec<OwnedFd>>,
 }
 
 /// What a container's record says.
@@ -45,7 +43,20 @@ impl Hub {
             let used = clock_gettime(ClockId::ThreadCPUTime);
             used.tv_sec as u64 * 1000 + used.tv_nsec as u64 / 1_000_000
         });
-        Hub { scratch: Scratch::new(), link: Some(link), role: Some(role) }
+        Hub::over(link, Some(role))
+    }
+
+    /// With a log-writer that the test drives itself.
+    pub(crate) fn with_role() -> (Self, Role) {
+        let (link, there) = Link::pair().unwrap();
+        let tables = Box::leak(Box::new(Tables::new()));
+        let role = Role::new(Link::over(there), tables).unwrap();
+        (Hub::over(link, None), role)
+    }
+
+    fn over(link: Link, role: Option<JoinHandle<u64>>) -> Self {
+        let clients = RefCell::default();
+        Hub { scratch: Scratch::new(), link: Some(link), role, clients }
     }
 
     /// With a log-writer that stays.
@@ -125,7 +136,7 @@ impl Hub {
     /// Attaches a client; the result is its socket.
     pub(crate) fn client(&self, container: Key, number: u32, owner: bool) -> OwnedFd {
         let (ours, theirs) = sockets();
-        self.attach(container, number, owner, &ours);
+        self.attach(container, number, owner, ours);
         theirs
     }
 
@@ -152,14 +163,15 @@ impl Hub {
         while rustix::net::send(&client.socket, &[0; 2], flags).is_ok() {
             queued += 1;
         }
-        self.attach(container, number, true, &client.socket);
+        self.attach(container, number, true, client.socket);
         (theirs, queued)
     }
 
-    fn attach(&self, container: Key, number: u32, owner: bool, socket: &OwnedFd) {
+    fn attach(&self, container: Key, number: u32, owner: bool, socket: OwnedFd) {
         let client = Key(number);
         let message = Message::Client { container, client, owner };
-        self.send(message, &[socket]);
+        self.send(message, &[&socket]);
+        self.clients.borrow_mut().push(socket);
     }
 
     /// The log as it is now.
@@ -171,6 +183,11 @@ impl Hub {
     pub(crate) fn drain(&self, container: Key) {
         self.send(Message::Drain { container }, &[]);
         self.expect(Message::Drained { container });
+    }
+
+    /// Closes the link for what is sent to the log-writer only.
+    pub(crate) fn close_behind(&self) {
+        rustix::net::shutdown(self.link.as_ref().unwrap(), Shutdown::Write).unwrap();
     }
 
     /// Closes the link.
@@ -194,93 +211,4 @@ impl Drop for Hub {
             role.join().unwrap();
         }
     }
-}
-
-/// A pipe whose ends do not wait.
-pub(crate) fn pipe() -> (OwnedFd, OwnedFd) {
-    rustix::pipe::pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).unwrap()
-}
-
-/// Opens a log as `monitor` does.
-pub(crate) fn open_log(path: &Path) -> OwnedFd {
-    let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::CLOEXEC;
-    let mode = Mode::from_raw_mode(0o640);
-    rustix::fs::open(&c_path(path)[..], flags, mode).unwrap()
-}
-
-/// The two ends of an attach connection.
-fn sockets() -> (OwnedFd, OwnedFd) {
-    let (family, kind) = (AddressFamily::UNIX, SocketType::SEQPACKET);
-    rustix::net::socketpair(family, kind, SocketFlags::CLOEXEC, None).unwrap()
-}
-
-/// Waits until `fd` is ready; `false` after [`PATIENCE`].
-pub(crate) fn wait(fd: impl AsFd, what: PollFlags) -> bool {
-    wait_for(fd, what, PATIENCE)
-}
-
-/// Waits so many milliseconds until `fd` is ready.
-pub(crate) fn wait_for(fd: impl AsFd, what: PollFlags, milliseconds: i64) -> bool {
-    let limit = Timespec { tv_sec: milliseconds / 1000, tv_nsec: milliseconds % 1000 * 1_000_000 };
-    let fd = fd.as_fd();
-    poll(&mut [PollFd::from_borrowed_fd(fd, what)], Some(&limit)).unwrap() == 1
-}
-
-/// Writes all of it, waiting for room.
-pub(crate) fn print(output: &OwnedFd, mut bytes: &[u8]) {
-    while !bytes.is_empty() {
-        assert!(wait(output, PollFlags::OUT), "the container is stuck");
-        match rustix::io::write(output, bytes) {
-            Ok(written) => bytes = &bytes[written..],
-            Err(error) => assert_eq!(error, wire::Errno::AGAIN),
-        }
-    }
-}
-
-/// Writes as much as goes in at once.
-pub(crate) fn print_some(output: &OwnedFd, bytes: &[u8]) -> usize {
-    let mut done = 0;
-    while done < bytes.len() {
-        match rustix::io::write(output, &bytes[done..]) {
-            Ok(written) => done += written,
-            Err(wire::Errno::AGAIN) => break,
-            Err(error) => panic!("{error}"),
-        }
-    }
-    done
-}
-
-/// The next packet to a client: the stream's number and output. Empty at end
-/// of file.
-pub(crate) fn packet(client: &OwnedFd) -> Vec<u8> {
-    assert!(wait(client, PollFlags::IN), "the client gets nothing");
-    let mut bytes = vec![0; 100_000];
-    let (len, _) = rustix::net::recv(client, &mut bytes[..], RecvFlags::empty()).unwrap();
-    bytes.truncate(len);
-    assert!(len <= 8193, "a packet longer than clients read");
-    bytes
-}
-
-/// Output of one stream to a client, until there are `len` bytes.
-pub(crate) fn read(client: &OwnedFd, stream: u8, len: usize) -> Vec<u8> {
-    let mut output = Vec::new();
-    while output.len() < len {
-        let packet = packet(client);
-        assert_eq!(packet.first(), Some(&stream));
-        output.extend_from_slice(&packet[1..]);
-    }
-    assert_eq!(output.len(), len);
-    output
-}
-
-/// Output that cannot be taken for other output: numbered lines.
-pub(crate) fn numbered(len: usize) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let mut number = 0;
-    while bytes.len() < len {
-        bytes.extend_from_slice(format!("line {number} of the container's output\n").as_bytes());
-        number += 1;
-    }
-    bytes.truncate(len);
-    bytes
 }

@@ -1,7 +1,7 @@
 //! Going when there is nothing to do, without losing what comes meanwhile.
 
 use super::Hub;
-use super::hub::{packet, print, read};
+use super::io::{packet, pipe, print, read};
 use super::scratch::printed;
 use wire::{FdSet, Message};
 
@@ -35,8 +35,9 @@ fn output_owed_to_an_owner_keeps_the_log_writer() {
     let hub = Hub::new(20);
     let container = hub.container(1);
     let (owner, queued) = hub.stuck_owner(container, 1);
-    let out = hub.stdout(container);
+    let (read_end, out) = pipe();
     print(&out, b"owed");
+    hub.send(Message::Output { container, fds: FdSet::STDOUT }, &[&read_end]);
     // Ten times as long as it would stay otherwise. It may have been idle
     // before it was given the output.
     while let Some(message) = hub.next_within(200) {

@@ -2,11 +2,13 @@
 //! sockets and terminals, with the test in the place of the hub.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
+mod by_hand;
 mod delivery;
 mod disk;
 mod drain;
 mod hub;
 mod idle;
+mod io;
 mod rotation;
 mod scratch;
 mod terminal;

@@ -1,6 +1,7 @@
 //! Logs that are started anew.
 
-use super::hub::{Options, open_log, packet, print, wait};
+use super::hub::Options;
+use super::io::{open_log, packet, print, wait};
 use super::scratch::{c_path, parse, printed};
 use super::{Hub, Scratch};
 use crate::rotation::{Reopened, reopen, repair};
@@ -16,8 +17,12 @@ fn a_log_over_its_limit_starts_anew_with_the_newest_record() {
     let limit = Some(100);
     let options = Options { limit, ..Options::default() };
     let container = hub.container_with(1, options);
+    let client = hub.client(container, 1, true);
     let out = hub.stdout(container);
-    print(&out, b"one1\ntwo2\nsix6\n");
+    print(&out, b"one1\ntwo2\n");
+    packet(&client);
+    assert_eq!(printed(&hub.log(), "stdout"), b"one1\ntwo2\n");
+    print(&out, b"six6\n");
     let file = hub.expect(Message::Log { container });
     hub.drain(container);
     assert_eq!(printed(&hub.log(), "stdout"), b"six6\n");
@@ -29,6 +34,22 @@ fn a_log_over_its_limit_starts_anew_with_the_newest_record() {
     assert!(fcntl_getfl(&file[0]).unwrap().contains(OFlags::APPEND));
     assert_eq!(named.mode() & 0o777 & !0o640, 0);
     assert_eq!(hub.scratch.names(), ["log"]);
+}
+
+#[test]
+fn the_newline_that_ends_a_part_of_a_line_counts() {
+    let hub = Hub::busy();
+    let options = Options { limit: Some(99), ..Options::default() };
+    let container = hub.container_with(1, options);
+    let client = hub.client(container, 1, true);
+    let out = hub.stdout(container);
+    print(&out, b"one1");
+    packet(&client);
+    print(&out, b"two2");
+    packet(&client);
+    hub.expect(Message::Log { container });
+    hub.drain(container);
+    assert_eq!(printed(&hub.log(), "stdout"), b"two2");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Containers with a terminal.
 
 use super::Hub;
-use super::hub::{numbered, packet, pipe, print, print_some, read};
+use super::io::{numbered, packet, pipe, print, print_some, read};
 use super::scratch::printed;
 use rustix::fs::OFlags;
 use rustix::pty::OpenptFlags;

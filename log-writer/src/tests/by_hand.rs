@@ -1,0 +1,50 @@
+//! Orders of events that are rare with a log-writer that runs by itself: here
+//! the test decides when it looks at what.
+
+use super::Hub;
+use super::io::{packet, print, read};
+use super::scratch::printed;
+use crate::role::Role;
+use wire::Message;
+use wire::event::{BATCH, Ready};
+
+/// What the role would find to do.
+pub(crate) fn ready(role: &Role) -> heapless::Vec<Ready, BATCH> {
+    let mut ready = heapless::Vec::new();
+    role.events.wait(Some(0), &mut ready).unwrap();
+    ready
+}
+
+#[test]
+fn an_owner_with_room_gets_what_it_has_missed_before_anything_newer() {
+    let (hub, mut role) = Hub::with_role();
+    let container = hub.container(1);
+    let (owner, queued) = hub.stuck_owner(container, 1);
+    let out = hub.stdout(container);
+    print(&out, b"missed, ");
+    assert!(role.obey());
+    role.work(&ready(&role));
+
+    print(&out, b"newer");
+    read(&owner, 0, queued);
+    hub.send(Message::Drain { container }, &[]);
+    assert!(role.obey());
+    hub.expect(Message::Drained { container });
+    role.work(&ready(&role));
+    assert_eq!(read(&owner, 2, 13), b"missed, newer");
+    assert_eq!(packet(&owner), b"");
+    assert_eq!(printed(&hub.log(), "stdout"), b"missed, newer");
+}
+
+#[test]
+fn what_crosses_idle_is_done_even_if_the_link_is_closed_behind_it() {
+    let (hub, mut role) = Hub::with_role();
+    let container = hub.container(1);
+    let out = hub.stdout(container);
+    print(&out, b"last\n");
+    hub.close_behind();
+    role.quiet = 0;
+    role.run();
+    hub.expect(Message::Idle { seen: 0 });
+    assert_eq!(printed(&hub.log(), "stdout"), b"last\n");
+}
