@@ -22,6 +22,8 @@ pub(crate) struct Client {
     pub(crate) ready: bool,
     /// The hub has dropped it; what it had sent until then is delivered.
     pub(crate) leaving: bool,
+    /// We dropped it because it did not read: its input has not ended.
+    pub(crate) behind: bool,
 }
 
 /// How a turn of a client ended.

@@ -154,7 +154,9 @@ impl Proxy {
                     ports.tell(Message::InputDone { container, client });
                 }
             }
-            Message::DropClient { container, client } => self.detach(container, client),
+            Message::DropClient { container, client, behind } => {
+                self.detach(container, client, behind)
+            }
             Message::Forget { container } => self.forget(container, ports),
             _ => wire::warning!(crate::NAME, "message that is not for this program ignored"),
         }
@@ -182,7 +184,8 @@ impl Proxy {
     fn attach(&mut self, container: Key, name: Key, fds: Fds, ports: &Ports) -> Result<(), Errno> {
         let socket = fds.into_iter().next().ok_or(Errno::BADF)?;
         self.containers.get(container).ok_or(Errno::NOENT)?;
-        let client = Client { name, container, socket, ready: false, leaving: false };
+        let client =
+            Client { name, container, socket, ready: false, leaving: false, behind: false };
         let key = self.clients.insert(client).map_err(|_| Errno::NOBUFS)?;
         let client = self.clients.get(key).ok_or(Errno::NOENT)?;
         let watched = ports.watch_packets(&client.socket, Token::Client(key));
@@ -193,13 +196,14 @@ impl Proxy {
     }
 
     /// The client goes as soon as what is in its socket has been delivered.
-    fn detach(&mut self, container: Key, name: Key) {
+    fn detach(&mut self, container: Key, name: Key, behind: bool) {
         let mut clients = self.clients.iter_mut().map(|(_, client)| client);
         let known = clients.find(|client| {
             (client.container, client.name, client.leaving) == (container, name, false)
         });
         let Some(client) = known else { return };
         client.leaving = true;
+        client.behind = behind;
         client.ready = true;
         // It may still be there, and could go on sending for ever.
         let _ = rustix::net::shutdown(&client.socket, Shutdown::Read);

@@ -139,14 +139,14 @@ impl Hub {
         }
     }
 
-    /// A client is gone: everybody drops it. The attach-proxy first delivers
-    /// what the client had sent.
-    pub(crate) fn drop_client(&mut self, name: Key) {
+    /// A client is gone, or is `behind` and has to go: everybody drops it. The
+    /// attach-proxy first delivers what the client had sent.
+    pub(crate) fn drop_client(&mut self, name: Key, behind: bool) {
         let Some(client) = self.tables.clients.remove(name) else {
             return;
         };
         self.events.remove(&client.socket);
-        let message = Message::DropClient { container: client.container, client: name };
+        let message = Message::DropClient { container: client.container, client: name, behind };
         if client.writer_told {
             self.writer.send(&message, &[]);
         }

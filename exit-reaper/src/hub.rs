@@ -12,20 +12,22 @@ use wire::{Errno, FdSet, Key, Link, Message, OwnedFd};
 /// Most containers of one hub. A node runs at most 110 to 250 pods by
 /// Kubernetes' limits; a pod has a handful of containers and execs.
 const MAX_CONTAINERS: usize = 1024;
-/// Most attached clients of one hub. More wait in the socket's backlog.
-const MAX_CLIENTS: usize = 4096;
+/// Most clients attached to one hub at the same time. More wait in the socket's
+/// backlog. Few enough to share a page with the first container.
+const MAX_CLIENTS: usize = 128;
 
 /// What grows with the number of containers. In `.bss`; only pages in use cost,
 /// so what every hub uses comes first.
 #[repr(C)]
 pub(crate) struct Tables {
-    pub(crate) containers: Slots<Container, MAX_CONTAINERS>,
+    ready: heapless::Vec<Ready, BATCH>,
     pub(crate) clients: Slots<Client, MAX_CLIENTS>,
+    pub(crate) containers: Slots<Container, MAX_CONTAINERS>,
 }
 
 impl Tables {
     pub(crate) const fn new() -> Self {
-        Tables { containers: Slots::new(), clients: Slots::new() }
+        Tables { ready: heapless::Vec::new(), clients: Slots::new(), containers: Slots::new() }
     }
 }
 
@@ -124,7 +126,6 @@ impl Hub {
     /// Serves until nothing is left to do. The result is the status of the
     /// container that left last.
     pub(crate) fn serve(&mut self) -> Result<i32, Errno> {
-        let mut ready = heapless::Vec::<Ready, BATCH>::new();
         // What monitor queued comes before the death of what it queued.
         self.read_monitor();
         self.reap();
@@ -133,24 +134,25 @@ impl Hub {
                 wire::sys::release_stack();
             }
             let timeout = self.next_timer().map(|at| at.saturating_sub(now_ms()));
-            self.events.wait(timeout, &mut ready)?;
+            self.events.wait(timeout, &mut self.tables.ready)?;
             self.now = now_ms();
             // Clients first: they are to see what became ready beside them.
-            for event in &ready {
-                if let Some(Source::Listener(key)) = Source::of(event.token) {
-                    self.accept(key);
+            for clients_only in [true, false] {
+                for at in 0..self.tables.ready.len() {
+                    if let Some(event) = self.tables.ready.get(at).copied() {
+                        self.handle(&event, clients_only);
+                    }
                 }
-            }
-            for event in &ready {
-                self.handle(event);
             }
             self.timers();
         }
         Ok(self.status)
     }
 
-    fn handle(&mut self, event: &Ready) {
+    fn handle(&mut self, event: &Ready, clients_only: bool) {
         match Source::of(event.token) {
+            Some(Source::Listener(key)) if clients_only => self.accept(key),
+            _ if clients_only => {}
             Some(Source::Signals) => self.signalled(),
             Some(Source::Monitor) => self.read_monitor(),
             Some(Source::Role(kind)) => self.read_role(kind),
@@ -158,7 +160,7 @@ impl Hub {
             Some(Source::Fifo(key)) => {
                 self.tell_proxy(key);
             }
-            Some(Source::Client(key)) => self.drop_client(key),
+            Some(Source::Client(key)) => self.drop_client(key, false),
             Some(Source::Pidfd(key)) => self.died(key, 0),
             Some(Source::Listener(_)) | None => {}
         }

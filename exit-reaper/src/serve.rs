@@ -236,7 +236,7 @@ impl Hub {
                 }
             }
             Message::Eof { container, stream } => self.output_ended(container, stream),
-            Message::ClientGone { client, .. } => self.drop_client(client),
+            Message::ClientGone { client, .. } => self.drop_client(client, true),
             Message::InputDone { client, .. } => {
                 if let Some(client) = self.tables.clients.get_mut(client) {
                     client.input = false;

@@ -137,6 +137,8 @@ pub enum Message {
         container: Key,
         /// Which.
         client: Key,
+        /// It fell behind and we are dropping it: its input has not ended.
+        behind: bool,
     },
     /// log-writer: close the log and open it again by its name.
     Reopen {
@@ -216,7 +218,9 @@ impl Message {
             Container { container, fds, repair } => (4, fds.0, container.0, u32::from(repair)),
             Output { container, fds } => (5, fds.0, container.0, 0),
             Client { container, client, owner } => (6, u16::from(owner), container.0, client.0),
-            DropClient { container, client } => (7, 0, container.0, client.0),
+            DropClient { container, client, behind } => {
+                (7, u16::from(behind), container.0, client.0)
+            }
             Reopen { container } => (8, 0, container.0, 0),
             Drain { container } => (9, 0, container.0, 0),
             Forget { container } => (10, 0, container.0, 0),
@@ -255,7 +259,7 @@ impl Message {
             4 => Container { container, fds: set, repair: flag(b)? },
             5 => Output { container, fds: set },
             6 => Client { container, client, owner: flag(short.into())? },
-            7 => DropClient { container, client },
+            7 => DropClient { container, client, behind: flag(short.into())? },
             8 => Reopen { container },
             9 => Drain { container },
             10 => Forget { container },
@@ -313,7 +317,7 @@ mod tests {
                     3 => Container { container, fds: FdSet(set | 1), repair: flag },
                     4 => Output { container, fds: FdSet(set | 4) },
                     5 => Client { container, client, owner: flag },
-                    6 => DropClient { container, client },
+                    6 => DropClient { container, client, behind: flag },
                     7 => Reopen { container },
                     8 => Drain { container },
                     9 => Forget { container },

@@ -220,7 +220,7 @@ const CLOCK_GETTIME: Sysno = Sysno::clock_gettime64;
 pub fn release_stack() {
     /// Bytes below us that stay: the frames of the calls made from here, which
     /// are larger in unoptimised builds.
-    const MARGIN: usize = 1024;
+    const MARGIN: usize = 512;
     /// Bytes below that that are given back. No call of ours goes deeper.
     const DEPTH: usize = 64 * 1024;
     /// Size of a page; larger pages make the call fail, which changes nothing.

@@ -229,7 +229,7 @@ fn a_client_that_sends_and_leaves_at_once_loses_nothing() {
         rustix::net::send(&far, &[b'x'; 9000], SendFlags::empty()).unwrap();
     }
     drop(far);
-    let drop_client = Message::DropClient { container: POD, client: key(0, 1) };
+    let drop_client = Message::DropClient { container: POD, client: key(0, 1), behind: false };
     hub.tell(drop_client, &[]);
     drop(near);
     hub.start();
@@ -248,7 +248,7 @@ fn a_client_in_the_place_of_one_that_leaves_disturbs_nothing() {
     first.send(&[b'1'; 1000]);
     await_bytes(&stdin, 4096);
     drop(first);
-    let drop_client = Message::DropClient { container: POD, client: key(0, 1) };
+    let drop_client = Message::DropClient { container: POD, client: key(0, 1), behind: false };
     hub.tell(drop_client, &[]);
     let second = hub.client(POD, key(0, 2));
     second.send(&[b'2'; 5000]);
@@ -259,13 +259,28 @@ fn a_client_in_the_place_of_one_that_leaves_disturbs_nothing() {
 }
 
 #[test]
+fn a_client_dropped_for_being_behind_does_not_end_the_containers_input() {
+    let hub = Hub::new();
+    let (stdin, write) = pipe();
+    hub.container(POD, true, &[(FdSet::STDIN, &write)]);
+    let behind = hub.client(POD, key(0, 1));
+    behind.send(b"sent before, ");
+    await_bytes(&stdin, 13);
+    let drop_client = Message::DropClient { container: POD, client: key(0, 1), behind: true };
+    hub.tell(drop_client, &[]);
+    let other = hub.client(POD, key(0, 2));
+    other.send(b"sent after");
+    assert_eq!(read_exactly(&stdin, 23), b"sent before, sent after");
+}
+
+#[test]
 fn a_dropped_client_that_goes_on_sending_is_cut_off() {
     let hub = Hub::new();
     let (stdin, write) = pipe();
     hub.container(POD, false, &[(FdSet::STDIN, &write)]);
     let client = hub.client(POD, key(0, 1));
     client.send(b"before");
-    let drop_client = Message::DropClient { container: POD, client: key(0, 1) };
+    let drop_client = Message::DropClient { container: POD, client: key(0, 1), behind: false };
     hub.tell(drop_client, &[]);
     let start = wire::event::now_ms();
     while client.try_send(b" and after") != Err(Errno::PIPE) {

@@ -69,7 +69,7 @@ fn a_dropped_client_gets_nothing_more_and_the_others_do() {
     print(&out, b"one");
     assert_eq!(packet(&gone), b"\x02one");
     let client = Key(1);
-    hub.send(Message::DropClient { container, client }, &[]);
+    hub.send(Message::DropClient { container, client, behind: false }, &[]);
     print(&out, b"two");
     assert_eq!(read(&stays, 2, 6), b"onetwo");
     assert!(!wait_for(&gone, PollFlags::IN, 0));
