@@ -1,7 +1,6 @@
 //! One call of the monitor's conmon command line, written the way podman writes it.
 
 use std::ffi::{OsStr, OsString};
-use std::fs;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -9,8 +8,10 @@ use std::process::{Command, Stdio};
 
 use crate::container::Container;
 use crate::error::{Context, Result};
+use crate::paths::Paths;
+use crate::pipe::Pipe;
 use crate::scratch::Scratch;
-use crate::session::{Paths, Pipe, Session};
+use crate::session::Session;
 use crate::{sys, under_test};
 
 /// Low descriptor numbers are kept free for what the monitor is to inherit.
@@ -248,12 +249,11 @@ impl Call {
             command.arg(name);
             command.args(value);
         }
-        command.current_dir(&self.directory).envs(self.env.iter().cloned());
-        for name in ["_OCI_SYNCPIPE", "_OCI_STARTPIPE", "_OCI_ATTACHPIPE", "NOTIFY_SOCKET"] {
-            if !self.env.iter().any(|(set, _)| set == name) {
-                command.env_remove(name);
-            }
-        }
+        // As engines do, whatever the environment of the tests is: it counts
+        // as the monitor's memory.
+        let handed_on = ["HOME", "PATH", "TMPDIR", "TZ", "LANG", "LC_ALL", "XDG_RUNTIME_DIR"];
+        let own = handed_on.iter().filter_map(|name| Some((*name, std::env::var_os(name)?)));
+        command.current_dir(&self.directory).env_clear().envs(own).envs(self.env.iter().cloned());
         let [stdin, stdout, stderr] = self.stdio;
         command.stdin(stdin.unwrap_or_else(Stdio::null));
         command.stdout(stdout.unwrap_or_else(Stdio::piped));
@@ -325,31 +325,5 @@ impl Call {
         let session = self.created()?;
         session.start()?;
         Ok(session)
-    }
-}
-
-impl Paths {
-    /// The names of everything one call makes, in directories of their own; `id` is made up when not given.
-    fn new(scratch: &Scratch, id: Option<String>) -> Result<Paths> {
-        use std::sync::atomic::{AtomicU32, Ordering};
-        static COUNT: AtomicU32 = AtomicU32::new(1);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let id = id.unwrap_or_else(|| format!("{count:08x}{:056x}", std::process::id()));
-        let own = scratch.directory(format!("{count}"))?;
-        let paths = Paths {
-            bundle: own.join("bundle"),
-            exits: own.join("exits"),
-            log: own.join("ctr.log"),
-            container_pid: own.join("pidfile"),
-            monitor_pid: own.join("conmon.pid"),
-            exit_note: own.join("exit-note"),
-            runtime_root: scratch.join("runtime"),
-            id,
-        };
-        for directory in [&paths.bundle, &paths.exits] {
-            fs::create_dir(directory)
-                .context(format_args!("cannot make {}", directory.display()))?;
-        }
-        Ok(paths)
     }
 }

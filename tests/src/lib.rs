@@ -26,6 +26,8 @@ pub mod container;
 pub mod error;
 pub mod k8s_log;
 pub mod note;
+pub mod paths;
+pub mod pipe;
 pub mod podman;
 pub mod process;
 pub mod scratch;

@@ -10,6 +10,7 @@ mod find;
 mod log;
 mod processes;
 mod session;
+mod stream;
 mod system;
 
 pub use processes::{Process, eventually};

@@ -1,39 +1,17 @@
 //! A monitor that was called: the engine's side of its pipes, files and sockets.
 
 use std::fs;
-use std::io::ErrorKind;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Child, Command};
 
-use serde_json::Value;
-
 use crate::attach::Client;
 use crate::error::{Context, Error, Result};
 use crate::k8s_log::{self, Record};
+use crate::paths::Paths;
+use crate::pipe::{Message, Pipe};
 use crate::{sys, under_test, wait};
-
-/// Where everything of one call is.
-#[derive(Clone, Debug)]
-pub struct Paths {
-    /// The container's id.
-    pub id: String,
-    /// The bundle directory; of an exec session, the session directory.
-    pub bundle: PathBuf,
-    /// `--exit-dir`.
-    pub exits: PathBuf,
-    /// The container's log file.
-    pub log: PathBuf,
-    /// `--container-pidfile`.
-    pub container_pid: PathBuf,
-    /// `--conmon-pidfile`.
-    pub monitor_pid: PathBuf,
-    /// Where the exit command leaves its note (see [`crate::note`]).
-    pub exit_note: PathBuf,
-    /// Where the small runtime keeps its containers.
-    pub runtime_root: PathBuf,
-}
 
 /// The foreground process, after its end.
 #[derive(Debug)]
@@ -44,67 +22,6 @@ pub struct Finished {
     pub stdout: String,
     /// All it wrote there, unless the test took it.
     pub stderr: String,
-}
-
-/// One message on the sync or attach pipe, e.g. `{"data": 42}`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Message {
-    /// `data`, `pid` or `exit_code`.
-    pub key: String,
-    /// The number after it.
-    pub value: i64,
-    /// `message`, if there is one.
-    pub text: Option<String>,
-    /// The packet as it came.
-    pub raw: Vec<u8>,
-}
-
-/// The engine's end of one of the three pipes.
-#[derive(Debug)]
-pub struct Pipe(OwnedFd);
-
-impl Pipe {
-    /// Our end of a packet socket.
-    pub fn new(fd: OwnedFd) -> Pipe {
-        Pipe(fd)
-    }
-
-    /// The next packet; `None` at the end.
-    ///
-    /// # Errors
-    /// Nothing came in time.
-    pub fn packet(&mut self) -> Result<Option<Vec<u8>>> {
-        if !sys::readable(&self.0, wait::deadline()).context("poll")? {
-            return Err(Error::new(format!(
-                "no message on the pipe for {} s",
-                wait::limit().as_secs()
-            )));
-        }
-        let mut buffer = vec![0; 65536];
-        let length = match sys::read(&self.0, &mut buffer) {
-            Err(error) if error.kind() == ErrorKind::ConnectionReset => 0,
-            other => other.context("cannot read the pipe")?,
-        };
-        buffer.truncate(length);
-        Ok((length > 0).then_some(buffer))
-    }
-
-    /// The next message; `None` at the end.
-    ///
-    /// # Errors
-    /// Nothing came in time, or it isn't one JSON object with one number.
-    pub fn message(&mut self) -> Result<Option<Message>> {
-        let Some(raw) = self.packet()? else {
-            return Ok(None);
-        };
-        let wrong = || format!("not a message: {:?}", String::from_utf8_lossy(&raw));
-        let value: Value = serde_json::from_slice(&raw).context(wrong())?;
-        let object = value.as_object().ok_or_else(|| Error::new(wrong()))?;
-        let number = object.iter().find_map(|(key, value)| Some((key.clone(), value.as_i64()?)));
-        let (key, number) = number.ok_or_else(|| Error::new(wrong()))?;
-        let text = object.get("message").and_then(Value::as_str).map(str::to_owned);
-        Ok(Some(Message { key, value: number, text, raw }))
-    }
 }
 
 /// A monitor that was called. Dropping it ends the foreground process; the rest is up to [`crate::Scratch`].

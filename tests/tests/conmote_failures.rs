@@ -29,15 +29,19 @@ fn a_talkative_runtime_does_not_hang_the_creation() -> Result {
 #[test]
 fn a_child_of_the_runtime_that_holds_stderr_does_not_delay_the_answer() -> Result {
     ours_only!();
-    let scratch = Scratch::new()?;
-    let call = Call::create(&scratch, &Container::sh("true"))?;
-    let call = call.env("SMALL_RUNTIME_HOLD_STDERR", "15000").env("SMALL_RUNTIME_EXIT", "1");
-    let mut session = call.env("SMALL_RUNTIME_STDERR", "no luck").spawn()?;
-    session.release()?;
-    let asked = Instant::now();
-    let message = session.message()?.unwrap();
-    assert_eq!((message.value, message.text.as_deref()), (-1, Some("no luck")));
-    assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
+    for words in [None, Some("no luck")] {
+        let scratch = Scratch::new()?;
+        let call = Call::create(&scratch, &Container::sh("true"))?;
+        let call = call.env("SMALL_RUNTIME_HOLD_STDERR", "15000").env("SMALL_RUNTIME_EXIT", "1");
+        let call =
+            if let Some(words) = words { call.env("SMALL_RUNTIME_STDERR", words) } else { call };
+        let mut session = call.spawn()?;
+        session.release()?;
+        let asked = Instant::now();
+        let message = session.message()?.unwrap();
+        assert_eq!((message.value, message.text.as_deref()), (-1, words));
+        assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
+    }
     Ok(())
 }
 
@@ -127,4 +131,22 @@ fn a_container_that_is_not_a_child_is_noticed_when_it_ends() -> Result {
     parent.join().unwrap().unwrap();
     session.exit_code()?;
     session.monitor_gone()
+}
+
+#[test]
+fn an_option_that_is_not_built_yet_is_refused_by_name() -> Result {
+    ours_only!();
+    for (name, value) in
+        [("--restore", "/checkpoint"), ("--sdnotify-socket", "/run/notify"), ("-l", "journald")]
+    {
+        let scratch = Scratch::new()?;
+        let mut session =
+            Call::create(&scratch, &Container::sh("true"))?.set(name, value).spawn()?;
+        let finished = session.foreground()?;
+        let named = if name == "-l" { value } else { name };
+        assert_eq!(finished.status, 1, "{name}: {finished:?}");
+        assert!(finished.stderr.contains(named), "{name}: {finished:?}");
+        assert_eq!(finished.stderr.lines().count(), 1);
+    }
+    Ok(())
 }

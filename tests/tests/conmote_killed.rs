@@ -74,12 +74,14 @@ fn a_client_goes_on_when_the_log_writer_is_killed() -> Result {
     let scratch = Scratch::new()?;
     let session = Call::create(&scratch, &Container::sh("cat; exit 5").stdin())?.running()?;
     let mut client = session.attach()?;
+    let mut kills = 0;
     for round in 0..6 {
         let line = format!("round {round}\n");
         client.send(line.as_bytes())?;
         client.expect(&line)?;
-        scratch.kill_role("log-writer");
+        kills += scratch.kill_role("log-writer");
     }
+    assert!(kills > 0, "it was never there to be killed");
     client.half_close()?;
     client.read_to_end()?;
     assert_eq!(session.exit_code()?, 5);
@@ -122,7 +124,7 @@ fn the_end_of_input_arrives_although_the_attach_proxy_was_killed() -> Result {
     let mut client = session.attach()?;
     client.send(b"hello\n")?;
     client.expect("hello\n")?;
-    scratch.kill_role("attach-proxy");
+    assert_eq!(scratch.kill_role("attach-proxy"), 1, "it is there as long as the client is");
     client.half_close()?;
     scratch.kill_role("attach-proxy");
     assert_eq!(session.exit_code()?, 5);

@@ -24,7 +24,7 @@ pub(super) fn busybox() -> PathBuf {
     in_path("busybox").unwrap_or_else(|| "busybox".into())
 }
 
-/// A new directory for one test, writable for containers of any user.
+/// A new, empty directory for one test.
 pub(super) fn fresh_directory() -> PathBuf {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);

@@ -1,21 +1,18 @@
 //! One running podman command: its input, what it has printed so far, and its end.
 
+use super::stream::{Stream, contains};
 use super::system;
 use std::fmt;
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
 
 /// A podman that runs longer is stuck: most commands take a fifth of a second.
 const STUCK_MS: i32 = 60_000;
-
-/// How long output may stay open after podman has exited: whoever holds it then has inherited it by mistake.
-const LATE_OUTPUT: Duration = Duration::from_secs(70);
 
 /// About as fast as anybody types.
 const BETWEEN_KEYS: Duration = Duration::from_millis(40);
@@ -245,68 +242,6 @@ impl Drop for Session {
     }
 }
 
-/// What has come out of a pipe so far, collected by a thread.
-#[derive(Clone, Default)]
-struct Stream(Arc<(Mutex<Collected>, Condvar)>);
-
-#[derive(Default)]
-struct Collected {
-    bytes: Vec<u8>,
-    ended: bool,
-}
-
-impl Stream {
-    fn fill_from(&self, mut pipe: File) {
-        let stream = self.clone();
-        thread::spawn(move || {
-            let mut chunk = vec![0; 65536];
-            // A terminal whose other end is closed says EIO instead of end of file.
-            while let Ok(n @ 1..) = pipe.read(&mut chunk) {
-                stream.change(|collected| {
-                    collected.bytes.extend_from_slice(chunk.get(..n).unwrap_or_default())
-                });
-            }
-            stream.close();
-        });
-    }
-
-    fn close(&self) {
-        self.change(|collected| collected.ended = true);
-    }
-
-    fn change(&self, change: impl FnOnce(&mut Collected)) {
-        change(&mut self.0.0.lock().expect("lock collected output"));
-        self.0.1.notify_all();
-    }
-
-    /// False when the stream ended, or too much time went by, before it held.
-    fn wait(&self, holds: impl Fn(&[u8]) -> bool) -> bool {
-        self.wait_while(
-            |collected| !collected.ended && !holds(&collected.bytes),
-            |collected| holds(&collected.bytes),
-        )
-    }
-
-    fn wait_for_end(&self) -> bool {
-        self.wait_while(|collected| !collected.ended, |collected| collected.ended)
-    }
-
-    fn wait_while(
-        &self,
-        going_on: impl Fn(&Collected) -> bool,
-        holds: impl Fn(&Collected) -> bool,
-    ) -> bool {
-        let guard = self.0.0.lock().expect("lock collected output");
-        let waited =
-            self.0.1.wait_timeout_while(guard, LATE_OUTPUT, |collected| going_on(collected));
-        waited.is_ok_and(|(guard, _)| holds(&guard))
-    }
-
-    fn bytes(&self) -> Vec<u8> {
-        self.0.0.lock().expect("lock collected output").bytes.clone()
-    }
-}
-
 /// Kills a command that is stuck, whatever the test waits for at that moment.
 fn watch(child: &Child) {
     let pidfd = system::pidfd(child).expect("open a pidfd");
@@ -315,9 +250,4 @@ fn watch(child: &Child) {
             system::kill_by_pidfd(&pidfd);
         }
     });
-}
-
-/// memmem(3), fast enough for the few megabytes of a test.
-fn contains(bytes: &[u8], text: &[u8]) -> bool {
-    text.is_empty() || bytes.windows(text.len()).any(|window| window == text)
 }
