@@ -40,6 +40,10 @@ impl Failure {
     }
 }
 
+/// The container's pid (`None` when it never came to be, but the engine wants
+/// its end reported nevertheless), and everything the hub is to hold.
+type Started = (Option<i32>, Vec<(FdSet, OwnedFd)>);
+
 /// Starts the container and becomes its hub. Returns only after a failure,
 /// which the engine has been told about.
 pub fn run(
@@ -125,9 +129,7 @@ fn detach_stdio(config: &Config) -> Result<(), String> {
     connect().map_err(|error| format!("cannot open /dev/null: {}", inherited::text(error)))
 }
 
-/// Calls the runtime. The result is the container's pid (`None` when it never
-/// came to be, but the engine wants its end reported nevertheless), and
-/// everything the hub is to hold.
+/// Calls the runtime.
 fn start(
     config: &Config,
     signals: &OwnedFd,
@@ -135,7 +137,7 @@ fn start(
     oom_score_adj: Option<&str>,
     sync: &mut SyncPipe,
     paths: &mut Paths,
-) -> Result<(Option<i32>, Vec<(FdSet, OwnedFd)>), Failure> {
+) -> Result<Started, Failure> {
     let attach = matches!(config.mode, Job::Exec { attach: true, .. });
     let mut fds = Vec::new();
     let (stdio, console) = open_stdio(config, &mut fds).map_err(Failure::before_runtime)?;
