@@ -1,7 +1,8 @@
 //! The hub's state and its loop: what became ready is named here and handled
 //! in the module of its subject.
 
-use crate::container::{Client, Container};
+use crate::clients::Clients;
+use crate::container::Container;
 use crate::role::{Kind, Role};
 use wire::event::{BATCH, EventFlags, Events, Ready, now_ms};
 use wire::key::Slots;
@@ -12,22 +13,19 @@ use wire::{Errno, FdSet, Key, Link, Message, OwnedFd};
 /// Most containers of one hub. A node runs at most 110 to 250 pods by
 /// Kubernetes' limits; a pod has a handful of containers and execs.
 const MAX_CONTAINERS: usize = 1024;
-/// Most clients attached to one hub at the same time. More wait in the socket's
-/// backlog. Few enough to share a page with the first container.
-const MAX_CLIENTS: usize = 128;
 
 /// What grows with the number of containers. In `.bss`; only pages in use cost,
 /// so what every hub uses comes first.
 #[repr(C)]
 pub(crate) struct Tables {
     ready: heapless::Vec<Ready, BATCH>,
-    pub(crate) clients: Slots<Client, MAX_CLIENTS>,
+    pub(crate) clients: Clients,
     pub(crate) containers: Slots<Container, MAX_CONTAINERS>,
 }
 
 impl Tables {
     pub(crate) const fn new() -> Self {
-        Tables { ready: heapless::Vec::new(), clients: Slots::new(), containers: Slots::new() }
+        Tables { ready: heapless::Vec::new(), clients: Clients::new(), containers: Slots::new() }
     }
 }
 

@@ -26,6 +26,7 @@
 
 mod adopt;
 mod children;
+mod clients;
 mod command;
 mod container;
 mod ending;

@@ -75,6 +75,9 @@ impl Role {
         };
         let begin = stream.logged;
         stream.logged += len;
+        if len == CHUNK {
+            stream.make_room();
+        }
         if renewed {
             self.tell_log(at);
         }

@@ -5,7 +5,7 @@ use crate::client::Client;
 use crate::container::{Container, Life};
 use crate::fan_out::BOTH;
 use crate::sinks::Space;
-use crate::stream::Peek;
+use crate::stream::{Peek, Stream};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use wire::event::{EventFlags, Events, Ready, now_ms};
 use wire::key::Slots;
@@ -194,6 +194,11 @@ impl Role {
         self.active = now_ms();
         if self.tables.containers.iter().any(owing) {
             return true;
+        }
+        for (_, container) in self.tables.containers.iter_mut() {
+            for which in BOTH {
+                container.stream(which).map(Stream::take_room);
+            }
         }
         let idle = Message::Idle { seen: self.seen };
         if self.link.send(&idle, &[]).is_err() {

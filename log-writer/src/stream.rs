@@ -9,6 +9,11 @@ use wire::{AsFd, BorrowedFd, Errno, OwnedFd};
 /// it has been enlarged (pipe(7)).
 pub(crate) const CHUNK: usize = 65_536;
 
+/// Bytes that the pipe of a container gets room for while it prints faster
+/// than that is logged. The chunk being logged stays in the pipe meanwhile: in
+/// one of the usual size the container would have to wait.
+const BUSY: usize = 4 * CHUNK;
+
 /// One output of a container.
 pub(crate) struct Stream {
     /// The pipe; always the head of what is still owed to somebody.
@@ -18,6 +23,8 @@ pub(crate) struct Stream {
     pub(crate) logged: usize,
     /// Whether `pipe` is in the event loop.
     pub(crate) watched: bool,
+    /// Whether we have made `pipe` [`BUSY`] bytes large.
+    pub(crate) busy: bool,
     /// Where the pipe is filled from, if not by the container itself.
     pub(crate) source: Option<Source>,
 }
@@ -25,7 +32,25 @@ pub(crate) struct Stream {
 impl Stream {
     /// A pipe that the container writes to.
     pub(crate) fn new(pipe: OwnedFd, source: Option<Source>) -> Self {
-        Stream { pipe, logged: 0, watched: false, source }
+        Stream { pipe, logged: 0, watched: false, busy: false, source }
+    }
+
+    /// Gives a container that has filled its pipe more room. Not a must: where
+    /// pipes may not be larger, it waits more often.
+    pub(crate) fn make_room(&mut self) {
+        // If the container has set a size itself, it stays.
+        let usual = fcntl_getpipe_size(&self.pipe) == Ok(CHUNK);
+        if !self.busy && self.source.is_none() && usual {
+            self.busy = fcntl_setpipe_size(&self.pipe, BUSY).is_ok();
+        }
+    }
+
+    /// Takes that room back from a container that has become quiet.
+    pub(crate) fn take_room(&mut self) {
+        if self.busy && fcntl_getpipe_size(&self.pipe) == Ok(BUSY) {
+            let _ = fcntl_setpipe_size(&self.pipe, CHUNK);
+        }
+        self.busy = false;
     }
 
     /// Bytes in the pipe at the moment.

@@ -5,6 +5,8 @@ use super::Hub;
 use super::io::{packet, print, read};
 use super::scratch::printed;
 use crate::role::Role;
+use crate::stream::CHUNK;
+use rustix::pipe::{fcntl_getpipe_size, fcntl_setpipe_size};
 use wire::Message;
 use wire::event::{BATCH, Ready};
 
@@ -47,4 +49,34 @@ fn what_crosses_idle_is_done_even_if_the_link_is_closed_behind_it() {
     role.run();
     hub.expect(Message::Idle { seen: 0 });
     assert_eq!(printed(&hub.log(), "stdout"), b"last\n");
+}
+
+#[test]
+fn a_container_that_fills_its_pipe_gets_a_larger_one_until_it_is_quiet() {
+    let (hub, mut role) = Hub::with_role();
+    let container = hub.container(1);
+    let out = hub.stdout(container);
+    print(&out, &[b'x'; CHUNK]);
+    assert!(role.obey());
+    role.work(&ready(&role));
+    assert_eq!(fcntl_getpipe_size(&out), Ok(4 * CHUNK));
+    hub.close_behind();
+    role.quiet = 0;
+    role.run();
+    assert_eq!(fcntl_getpipe_size(&out), Ok(CHUNK));
+}
+
+#[test]
+fn a_pipe_that_the_container_has_enlarged_keeps_its_size() {
+    let (hub, mut role) = Hub::with_role();
+    let container = hub.container(1);
+    let out = hub.stdout(container);
+    fcntl_setpipe_size(&out, 16 * CHUNK).unwrap();
+    print(&out, &[b'x'; CHUNK]);
+    assert!(role.obey());
+    role.work(&ready(&role));
+    hub.close_behind();
+    role.quiet = 0;
+    role.run();
+    assert_eq!(fcntl_getpipe_size(&out), Ok(16 * CHUNK));
 }

@@ -147,6 +147,7 @@ fn an_observer_that_does_not_read_is_dropped_and_delays_nothing() {
     print(&out, &text);
     let client = Key(9);
     hub.expect(Message::ClientGone { container, client });
+    hub.close_clients();
     hub.drain(container);
     assert!(printed(&hub.log(), "stdout") == text);
 

@@ -167,6 +167,11 @@ impl Hub {
         (theirs, queued)
     }
 
+    /// Closes the hub's copies of all clients, as it does when one is gone.
+    pub(crate) fn close_clients(&self) {
+        self.clients.borrow_mut().clear();
+    }
+
     fn attach(&self, container: Key, number: u32, owner: bool, socket: OwnedFd) {
         let client = Key(number);
         let message = Message::Client { container, client, owner };

@@ -105,7 +105,7 @@ fn prepare(config: &Config, sync: &mut SyncPipe) -> Result<OwnedFd, String> {
         return Err(format!("more than {MAX_EXIT_ARGS} exit command arguments"));
     }
     if !config.log.passthrough {
-        detach_stdio(config)?;
+        detach_stdio()?;
     }
     let _ = rustix::process::setsid();
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
@@ -114,17 +114,13 @@ fn prepare(config: &Config, sync: &mut SyncPipe) -> Result<OwnedFd, String> {
         .map_err(|error| format!("cannot read signals: {}", inherited::text(error)))
 }
 
-/// Points standard input, output and error at /dev/null; with `--syslog`,
-/// standard error at the system log, for the hub and the roles.
-fn detach_stdio(config: &Config) -> Result<(), String> {
+/// Points standard input, output and error at /dev/null.
+fn detach_stdio() -> Result<(), String> {
     let connect = || {
         let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
         rustix::stdio::dup2_stdin(&null)?;
         rustix::stdio::dup2_stdout(&null)?;
-        match config.syslog.then(crate::log::system_log).flatten() {
-            Some(socket) => rustix::stdio::dup2_stderr(socket),
-            None => rustix::stdio::dup2_stderr(null),
-        }
+        rustix::stdio::dup2_stderr(null)
     };
     connect().map_err(|error| format!("cannot open /dev/null: {}", inherited::text(error)))
 }
@@ -167,7 +163,7 @@ fn start(
     drop(stdio);
     if config.log.passthrough {
         // The container has our standard input and output now.
-        detach_stdio(config).map_err(Failure::after_runtime)?;
+        detach_stdio().map_err(Failure::after_runtime)?;
     }
     let outputs = [FdSet::STDOUT, FdSet::STDERR];
     let pipes: Vec<&OwnedFd> =
@@ -296,6 +292,10 @@ fn hand_over(
         }
     }
     let container = Container { pid, record: record::encode(config, paths, oom_score_adj), fds };
+    // The hub and the roles write their messages to standard error.
+    if let Some(socket) = config.syslog.then(crate::log::system_log).flatten() {
+        let _ = rustix::stdio::dup2_stderr(socket);
+    }
     let cid = CString::new(config.cid.as_bytes()).unwrap_or_default();
     handover::become_hub(programs, signals, &cid, &container)
 }

@@ -47,7 +47,9 @@ pub fn encode(config: &Config, paths: &Paths, oom_score_adj: Option<&str>) -> Ve
     }
     record.number(Tag::CloseStdin, u64::from(config.stdin && !config.leave_stdin_open));
     if let Some(file) = &config.log.k8s_file {
-        record.string(Tag::LogPath, &path(&file.path));
+        // The log-writer opens it again by this name.
+        let absolute = std::path::absolute(&file.path).unwrap_or_else(|_| file.path.clone());
+        record.string(Tag::LogPath, &path(&absolute));
         record.number(Tag::LogSizeMax, config.log.size_max.map_or(0, NonZeroU64::get));
         record.number(Tag::NoSyncLog, u64::from(!config.log.sync));
         for (since, offset) in crate::zone::offsets() {
