@@ -14,10 +14,12 @@ pub(crate) enum Kind {
     Proxy,
 }
 
-/// A role that ends by itself sooner than this many ms after its start is
-/// broken (out of memory, say), and is started again only after as long: one
-/// that fails at once must not make the hub spin.
+/// A role that ends sooner than this many ms after its start may be broken (out
+/// of memory, say), and gets a pause before it is started again.
 const MIN_LIFE_MS: u64 = 500;
+/// That pause, in ms: a role that fails at once costs a few percent of a
+/// processor then, and one that was killed is hardly missed.
+const PAUSE_MS: u64 = 50;
 
 /// A role: the program, and the process if there is one.
 pub(crate) struct Role {
@@ -64,7 +66,7 @@ impl Role {
                 Ok(true)
             }
             Err(error) => {
-                self.not_before = Some(now + MIN_LIFE_MS);
+                self.not_before = Some(now + PAUSE_MS);
                 Err(error)
             }
         }
@@ -126,7 +128,7 @@ impl Role {
     pub(crate) fn lost(&mut self, now: u64) {
         self.running = None;
         if now.saturating_sub(self.started_at) < MIN_LIFE_MS {
-            self.not_before = Some(now + MIN_LIFE_MS);
+            self.not_before = Some(now + PAUSE_MS);
         }
     }
 }
