@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn pages_set_aside_are_added_up_over_zones_and_processors() {
-        let zones = "  pagesets\n    cpu: 0\n              count:    5\n              high: 9\n    cpu: 1\n              count: 7\n";
+        let zones = "  pagesets\n    cpu: 0\n      count:    5\n      high: 9\n    cpu: 1\n      count: 7\n";
         assert_eq!(set_aside(zones), 12.0);
     }
 

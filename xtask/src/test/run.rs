@@ -3,9 +3,9 @@
 use super::Count;
 use crate::dist::cargo;
 use crate::report::{Context, Result};
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ const LIMIT: Duration = Duration::from_secs(25 * 60);
 pub(crate) fn cargo_test(
     which: &[&str],
     filter: Option<&str>,
-    variables: &[(&str, &Path)],
+    variables: &[(&str, &OsStr)],
 ) -> Count {
     let mut command = cargo();
     command.args(["test", "--no-fail-fast", "--color", "never"]).args(which).arg("--").args(filter);
@@ -131,7 +131,8 @@ mod tests {
         counted(command, Duration::from_secs(60), &mut std::io::sink()).unwrap()
     }
 
-    const FINE: &str = "echo '   Running unittests a' >&2; echo 'test result: ok. 5 passed; 0 failed; 1 ignored; 0 measured';";
+    const FINE: &str = "echo '   Running unittests a' >&2; \
+                        echo 'test result: ok. 5 passed; 0 failed; 1 ignored; 0 measured';";
 
     #[test]
     fn results_of_all_test_programs_are_added_up() {

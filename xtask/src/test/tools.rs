@@ -4,15 +4,11 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// A program that the tests need, and the Debian package that has it.
-const TOOLS: [(&str, &str); 9] = [
+const TOOLS: [(&str, &str); 5] = [
     ("podman", "podman"),
     ("runc", "runc"),
     ("conmon", "conmon"),
-    ("crun", "crun"),
     ("busybox", "busybox-static"),
-    ("file", "file"),
-    ("strace", "strace"),
-    ("readelf", "binutils"),
     ("git", "git"),
 ];
 
@@ -22,7 +18,7 @@ pub(crate) fn install_missing() -> Vec<&'static str> {
     if !packages.is_empty() && crate::sys::is_root() && found("apt-get") {
         println!("test: installing {}", packages.join(" "));
         apt_get(&["update", "-q"]);
-        // Without the recommended packages there is no crun, no network set-up, and no waiting for them.
+        // What is only recommended sets up networks and image builds, which no test needs.
         apt_get(
             &[&["install", "-y", "-q", "--no-install-recommends"], packages.as_slice()].concat(),
         );
