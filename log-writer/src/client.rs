@@ -9,9 +9,15 @@ use wire::{Errno, Key, OwnedFd};
 /// Most output in a packet, in bytes. Clients read that and one byte more.
 const PACKET: usize = 8192;
 
-/// Bytes that the kernel queues for a client: how far an observer may fall
-/// behind before it is dropped.
+/// Bytes that the kernel queues for a client: how far it may fall behind before
+/// output waits for it.
 const QUEUE: usize = 1 << 20;
+
+/// How long output waits for an observer whose queue is full, in ms. The kernel
+/// reports room when three quarters of the queue are free again: whoever reads
+/// 3 MB a second keeps up with any flood, and whoever has stopped is dropped
+/// before anybody notices.
+pub(crate) const GRACE: u64 = 250;
 
 /// An attached client.
 pub(crate) struct Client {
@@ -19,13 +25,16 @@ pub(crate) struct Client {
     pub(crate) name: Key,
     /// Our own key of its container.
     pub(crate) container: Key,
-    /// Whether output waits for it. Otherwise it is dropped when it is slow.
+    /// Whether output waits for it for ever. Otherwise it waits for [`GRACE`].
     pub(crate) owner: bool,
+    /// When an observer whose queue is full is dropped, in ms of the clock; 0:
+    /// its queue is not full.
+    pub(crate) deadline: u64,
     /// Whether `socket` is in the event loop: it was full.
     pub(crate) watched: bool,
     /// Its socket.
     pub(crate) socket: OwnedFd,
-    /// Owners: how many of the bytes at the head of the pipe it has got.
+    /// How many of the bytes at the head of the pipe it has got.
     pub(crate) stdout: usize,
     /// The same of standard error.
     pub(crate) stderr: usize,

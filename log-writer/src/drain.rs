@@ -6,6 +6,7 @@ use crate::role::Role;
 use crate::source::Moved;
 use rustix::net::Shutdown;
 use rustix::time::{ClockId, clock_gettime};
+use wire::event::now_ms;
 use wire::message::Stream as Which;
 use wire::record::Tag;
 use wire::{AsFd, Errno, Key, Message, Record};
@@ -98,7 +99,7 @@ impl Role {
         }
     }
 
-    /// Gives up on the owners that are behind with a stream.
+    /// Gives up on the clients that are behind with a stream.
     fn release(&mut self, at: Key, which: Which) {
         let owed = self.tables.containers.get(at).map_or(0, |container| container.owed(which));
         let mut from = 0;
@@ -106,7 +107,6 @@ impl Role {
             from = key.slot() + 1;
             if let Some(client) = self.tables.clients.get_mut(key)
                 && client.container == at
-                && client.owner
                 && *client.sent(which) < owed
             {
                 self.lose_client(key);
@@ -126,7 +126,8 @@ impl Role {
             from = key.slot() + 1;
             if let Some(client) = self.tables.clients.get(key)
                 && client.container == at
-                && (!client.owner || (client.stdout >= owed.0 && client.stderr >= owed.1))
+                && client.stdout >= owed.0
+                && client.stderr >= owed.1
                 && let Some(client) = self.close_client(key)
             {
                 // Others hold the socket too; the other end is to see that
@@ -168,7 +169,8 @@ impl Role {
         }
         let mut ready = heapless::Vec::new();
         while !self.tables.containers.is_empty() {
-            if self.events.wait(None, &mut ready).is_err() {
+            let timeout = (self.overdue < u64::MAX).then(|| self.overdue.saturating_sub(now_ms()));
+            if self.events.wait(timeout, &mut ready).is_err() {
                 return;
             }
             self.work(&ready);

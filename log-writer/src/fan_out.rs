@@ -1,9 +1,9 @@
 //! Output on its way to the clients, and the pipes behind it.
 
-use crate::client::{Client, Sent};
+use crate::client::{Client, GRACE, Sent};
 use crate::container::Life;
 use crate::role::{Role, Token};
-use wire::event::EventFlags;
+use wire::event::{EventFlags, now_ms};
 use wire::message::Stream as Which;
 use wire::{AsFd, Key, Message};
 
@@ -23,11 +23,7 @@ impl Role {
             if client.container != at {
                 continue;
             }
-            if !client.owner {
-                // New output, and each byte of it once.
-                *client.sent(which) = begin;
-            }
-            // An owner that is further behind gets this when it has caught up.
+            // Who is further behind gets this when it has caught up.
             let Some(skip) = client.sent(which).checked_sub(begin) else {
                 continue;
             };
@@ -35,16 +31,16 @@ impl Role {
             let output = output.get(skip..).unwrap_or(&[]);
             match client.send(which, output) {
                 Sent::All => *client.sent(which) = begin + len,
-                Sent::Some(done) if client.owner => {
+                Sent::Some(done) => {
                     *client.sent(which) += done;
                     self.watch_client(key, true);
                 }
-                Sent::Some(_) | Sent::Gone => self.lose_client(key),
+                Sent::Gone => self.lose_client(key),
             }
         }
     }
 
-    /// An owner that was behind has room again.
+    /// A client that was behind has room again.
     pub(crate) fn serve(&mut self, key: Key) {
         let Some(at) = self.tables.clients.get(key).map(|client| client.container) else {
             return;
@@ -89,8 +85,10 @@ impl Role {
         }
         if gone {
             self.lose_client(key);
-        } else if !full {
+        } else {
+            // It has made room, and gets new time to make more.
             self.watch_client(key, false);
+            self.watch_client(key, full);
         }
         self.settle_all(at);
     }
@@ -108,7 +106,7 @@ impl Role {
         let mut done = stream.logged;
         if clients > 0 && done > 0 {
             let clients = &mut self.tables.clients;
-            let ours = |client: &Client| client.container == at && client.owner;
+            let ours = |client: &Client| client.container == at;
             for (_, client) in clients.iter_mut().filter(|(_, client)| ours(client)) {
                 done = done.min(*client.sent(which));
             }
@@ -144,11 +142,37 @@ impl Role {
             return;
         };
         if on && !client.watched {
+            if !client.owner {
+                client.deadline = now_ms() + GRACE;
+                self.overdue = self.overdue.min(client.deadline);
+            }
             let token = Token::Client(key).into();
             client.watched = self.events.add(&client.socket, token, EventFlags::OUT).is_ok();
         } else if !on && client.watched {
             self.events.remove(&client.socket);
             client.watched = false;
+            client.deadline = 0;
+        }
+    }
+
+    /// Drops observers whose queues have been full for too long.
+    pub(crate) fn drop_overdue(&mut self) {
+        let now = now_ms();
+        if now < self.overdue {
+            return;
+        }
+        self.overdue = u64::MAX;
+        let mut from = 0;
+        while let Some(key) = self.tables.clients.next_key(from) {
+            from = key.slot() + 1;
+            let Some(client) = self.tables.clients.get(key) else { continue };
+            let (at, deadline) = (client.container, client.deadline);
+            if deadline > now {
+                self.overdue = self.overdue.min(deadline);
+            } else if deadline > 0 {
+                self.lose_client(key);
+                self.settle_all(at);
+            }
         }
     }
 

@@ -177,6 +177,7 @@ impl Role {
             name: client,
             container: at,
             owner,
+            deadline: 0,
             watched: false,
             socket,
             // What others are waiting for was there before this one.

@@ -102,6 +102,8 @@ pub(crate) struct Role {
     /// Bytes of output taken in this round; at least [`SMALL`] if a client got
     /// any.
     pub(crate) taken: usize,
+    /// When to look for observers to be dropped, in ms; `MAX`: never.
+    pub(crate) overdue: u64,
     /// Milliseconds of the last small round.
     small: u64,
 }
@@ -122,6 +124,7 @@ impl Role {
             quiet: QUIET,
             taken: 0,
             small: 0,
+            overdue: u64::MAX,
         })
     }
 
@@ -169,6 +172,7 @@ impl Role {
         if self.retry > 0 {
             until = until.min(self.retry);
         }
+        until = until.min(self.overdue);
         self.events.wait(Some(until.saturating_sub(now)), ready)
     }
 
@@ -184,6 +188,7 @@ impl Role {
         if self.retry > 0 && now_ms() >= self.retry {
             self.retry_sources();
         }
+        self.drop_overdue();
     }
 
     /// Nothing has come for long. `false`: the role is not needed any more.

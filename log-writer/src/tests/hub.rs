@@ -148,6 +148,7 @@ impl Hub {
             name: Key(0),
             container,
             owner: true,
+            deadline: 0,
             watched: false,
             socket: ours,
             stdout: 0,
