@@ -1,6 +1,6 @@
 //! What is known of a container.
 
-use crate::sinks::K8sFile;
+use crate::sinks::{Entries, K8sFile};
 use crate::stream::Stream;
 use wire::message::Stream as Which;
 use wire::{Key, OwnedFd};
@@ -25,6 +25,8 @@ pub(crate) struct Container {
     pub(crate) record: OwnedFd,
     /// Its log, if it has one.
     pub(crate) log: Option<K8sFile>,
+    /// Its entries in the journal, if it has any.
+    pub(crate) journal: Option<Entries>,
     /// Standard output, or everything of a terminal.
     pub(crate) stdout: Option<Stream>,
     /// Standard error.
@@ -49,7 +51,17 @@ impl Container {
         self.slot(which).as_mut()
     }
 
-    /// Bytes of a stream that are logged, but that an owner has not got.
+    /// Bytes of a stream that are held back from the journal.
+    pub(crate) fn held(&self, which: Which) -> usize {
+        let stream = match which {
+            Which::Stdout => &self.stdout,
+            Which::Stderr => &self.stderr,
+        };
+        stream.as_ref().map_or(0, |stream| stream.held)
+    }
+
+    /// Bytes of a stream that are logged, but must stay: an owner has not got
+    /// them, or they are held back.
     pub(crate) fn owed(&self, which: Which) -> usize {
         let stream = match which {
             Which::Stdout => &self.stdout,

@@ -27,11 +27,17 @@ impl Role {
         for which in BOTH {
             self.drain_terminal(at, which);
             self.drain_pipe(at, which);
+            self.flush_held(at, which);
             self.watch(at, which, false);
             let container = self.tables.containers.get_mut(at);
             if let Some(stream) = container.and_then(|container| container.stream(which)) {
                 stream.source = None;
             }
+        }
+        if let Some(container) = self.tables.containers.get_mut(at)
+            && let Some(mut entries) = container.journal.take()
+        {
+            entries.finish(&mut self.journal, container.record.as_fd());
         }
         if let Some(container) = self.tables.containers.get_mut(at)
             && let Some(mut log) = container.log.take()
@@ -86,12 +92,13 @@ impl Role {
             let Some(stream) = container.and_then(|container| container.stream(which)) else {
                 return;
             };
-            let space = self.tables.space.input(new);
-            match self.peek.look(stream.pipe.as_fd(), stream.logged, space) {
+            let (skip, held) = (stream.owed(), stream.held);
+            let space = self.tables.space.input(held.saturating_add(new));
+            match self.peek.look(stream.pipe.as_fd(), skip, held, space) {
                 Ok(0) => return,
                 Ok(len) => {
                     self.take(at, which, len);
-                    new = new.saturating_sub(len);
+                    new = new.saturating_sub(len.saturating_sub(held));
                 }
                 Err(Errno::NOBUFS) if stream.logged > 0 => self.release(at, which),
                 Err(_) => return,
@@ -99,8 +106,10 @@ impl Role {
         }
     }
 
-    /// Gives up on the clients that are behind with a stream.
+    /// Empties a stream's pipe of what is logged: gives up on the clients that
+    /// are behind with it, and on the end of the line that is held back.
     fn release(&mut self, at: Key, which: Which) {
+        self.flush_held(at, which);
         let owed = self.tables.containers.get(at).map_or(0, |container| container.owed(which));
         let mut from = 0;
         while let Some(key) = self.tables.clients.next_key(from) {

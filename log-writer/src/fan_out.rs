@@ -12,7 +12,8 @@ pub(crate) const BOTH: [Which; 2] = [Which::Stdout, Which::Stderr];
 
 impl Role {
     /// Offers the first `len` bytes of the input buffer, which stand `begin`
-    /// bytes behind the head of the stream's pipe, to all clients.
+    /// bytes behind the head of the stream's pipe, to all clients. What a client
+    /// got when it was held back, it does not get again.
     pub(crate) fn offer(&mut self, at: Key, which: Which, begin: usize, len: usize) {
         let mut from = 0;
         while let Some(key) = self.tables.clients.next_key(from) {
@@ -63,7 +64,7 @@ impl Role {
                 if space.is_empty() {
                     break;
                 }
-                let Ok(got @ 1..) = self.peek.look(stream.pipe.as_fd(), *sent, space) else {
+                let Ok(got @ 1..) = self.peek.look(stream.pipe.as_fd(), *sent, 0, space) else {
                     // Somebody else has read the pipe. Better no output than
                     // output with a hole in it.
                     gone = true;
@@ -103,7 +104,7 @@ impl Role {
         let Some(stream) = container.stream(which) else {
             return;
         };
-        let mut done = stream.logged;
+        let mut done = stream.owed();
         if clients > 0 && done > 0 {
             let clients = &mut self.tables.clients;
             let ours = |client: &Client| client.container == at;
@@ -116,7 +117,7 @@ impl Role {
         }
         self.peek.consume(stream.pipe.as_fd(), done);
         stream.logged -= done;
-        if stream.logged > 0 {
+        if stream.logged > stream.held {
             self.watch(at, which, false);
         } else {
             match life {

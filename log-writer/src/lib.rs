@@ -6,7 +6,8 @@
 //! One byte goes from [`stream`] (pipe) over [`output`] to [`sinks`] (log) and
 //! [`fan_out`] (clients), which has it taken out of the pipe when everybody has
 //! it. [`role`] is the loop around that; [`messages`] is what the hub can ask
-//! for; [`drain`] is the end of a container.
+//! for; [`drain`] is the end of a container; [`held`] is about lines that the
+//! journal gets whole.
 //!
 //! # Invariants
 //! * State lives in the pipes: nothing is taken out of one before it is in the
@@ -32,6 +33,7 @@ mod client;
 mod container;
 mod drain;
 mod fan_out;
+mod held;
 mod messages;
 mod output;
 mod role;

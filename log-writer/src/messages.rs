@@ -2,8 +2,9 @@
 
 use crate::client::Client;
 use crate::container::{Container, Life};
+use crate::fan_out::BOTH;
 use crate::role::Role;
-use crate::sinks::K8sFile;
+use crate::sinks::{Entries, K8sFile};
 use crate::source::Source;
 use crate::stream::{CHUNK, Stream};
 use crate::{PROGRAM, rotation};
@@ -99,10 +100,12 @@ impl Role {
             }
             K8sFile::new(file, record.as_fd())
         });
+        let journal = Entries::new(record.as_fd());
         let container = Container {
             name,
             record,
             log,
+            journal,
             stdout: None,
             stderr: None,
             clients: 0,
@@ -156,6 +159,7 @@ impl Role {
         if let Some(container) = self.tables.containers.get(at) {
             // The same pipe as before, if there was one.
             stream.logged = container.owed(which);
+            stream.held = container.held(which);
         }
         self.close(at, which);
         if let Some(container) = self.tables.containers.get_mut(at) {
@@ -212,6 +216,12 @@ impl Role {
     fn forget(&mut self, at: Key) {
         if let Some(container) = self.tables.containers.get_mut(at) {
             container.log = None;
+            container.journal = None;
+            for which in BOTH {
+                if let Some(stream) = container.stream(which) {
+                    stream.held = 0;
+                }
+            }
             container.life = Life::Drained;
         }
         self.settle_all(at);

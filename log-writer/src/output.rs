@@ -28,18 +28,22 @@ impl Role {
         let Some(container) = self.tables.containers.get_mut(at) else {
             return;
         };
-        let unused = container.log.is_none() && container.clients == 0;
+        let unused =
+            container.log.is_none() && container.journal.is_none() && container.clients == 0;
         let Some(stream) = container.stream(which) else {
             return;
         };
-        if stream.logged > 0 {
+        if stream.owed() > 0 {
             return;
+        }
+        if stream.held > 0 {
+            return self.pump_held(at, which);
         }
         let pipe = stream.pipe.as_fd();
         let got = if unused {
             self.peek.discard(pipe, usize::MAX >> 1)
         } else {
-            self.peek.look(pipe, 0, self.tables.space.input(CHUNK))
+            self.peek.look(pipe, 0, 0, self.tables.space.input(CHUNK))
         };
         match got {
             Ok(0) => self.end_of_output(at, which),
@@ -56,25 +60,35 @@ impl Role {
         }
     }
 
-    /// Logs and sends the first `len` bytes of the input buffer, which are new
-    /// and stand behind what is already logged of the stream.
+    /// Logs and sends the first `len` bytes of the input buffer, which stand
+    /// behind what is already logged of the stream: after what is held back of
+    /// it, they are new.
     pub(crate) fn take(&mut self, at: Key, which: Which, len: usize) {
         self.active = now_ms();
         let Some(container) = self.tables.containers.get_mut(at) else {
             return;
         };
+        let held = container.stream(which).map_or(0, |stream| stream.held);
+        let (chunk, mut buffer) = self.tables.space.split(len);
+        let new = chunk.get(held..).unwrap_or(&[]);
         let mut renewed = false;
         if let Some(log) = &mut container.log {
-            let (chunk, mut buffer) = self.tables.space.split(len);
             let now = clock_gettime(ClockId::Realtime);
-            renewed = log.write(container.record.as_fd(), &mut buffer, now, which, chunk);
+            renewed = log.write(container.record.as_fd(), &mut buffer, now, which, new);
         }
+        let mut keep = 0;
+        if let Some(entries) = &mut container.journal {
+            let record = container.record.as_fd();
+            keep = entries.write(&mut self.journal, record, which, chunk, true);
+        }
+        let new = new.len();
         let clients = container.clients;
         let Some(stream) = container.stream(which) else {
             return;
         };
-        let begin = stream.logged;
-        stream.logged += len;
+        let begin = stream.owed();
+        stream.logged += new;
+        stream.held = keep;
         if len == CHUNK {
             stream.make_room();
         }
@@ -82,11 +96,12 @@ impl Role {
             self.tell_log(at);
         }
         // Clients want their output now.
-        self.taken += if clients > 0 { SMALL } else { len };
+        self.taken += if clients > 0 { SMALL } else { new };
         if clients > 0 {
             self.offer(at, which, begin, len);
         }
         self.settle(at, which);
+        self.mind_held(at, which);
     }
 
     /// Moves what a terminal has into the stream's pipe, unless that waits for
@@ -94,7 +109,7 @@ impl Role {
     fn fill(&mut self, at: Key, which: Which) {
         let container = self.tables.containers.get_mut(at);
         let stream = container.and_then(|container| container.stream(which));
-        let Some(stream) = stream.filter(|stream| stream.logged == 0) else {
+        let Some(stream) = stream.filter(|stream| stream.owed() == 0) else {
             return;
         };
         let Some(source) = &mut stream.source else {
@@ -145,7 +160,7 @@ impl Role {
     }
 
     /// The container has closed a stream and all of it is taken care of.
-    fn end_of_output(&mut self, at: Key, which: Which) {
+    pub(crate) fn end_of_output(&mut self, at: Key, which: Which) {
         self.close(at, which);
         if let Some(container) = self.tables.containers.get(at) {
             let eof = Message::Eof { container: container.name, stream: which };
@@ -159,8 +174,18 @@ impl Role {
         let Some(stream) = container.and_then(|container| container.stream(which)) else {
             return;
         };
+        let edge = stream.held > 0;
+        if stream.watched && stream.edge != edge {
+            set_watch(&self.events, stream.pipe.as_fd(), Token::Link, false, &mut stream.watched);
+        }
+        stream.edge = edge;
         let token = Token::Stream(at, which);
-        set_watch(&self.events, stream.pipe.as_fd(), token, on, &mut stream.watched);
+        if edge && on && !stream.watched {
+            let flags = EventFlags::IN | EventFlags::ET;
+            stream.watched = self.events.add(&stream.pipe, token.into(), flags).is_ok();
+        } else {
+            set_watch(&self.events, stream.pipe.as_fd(), token, on, &mut stream.watched);
+        }
         if let Some(source) = &mut stream.source {
             let token = Token::Source(at, which);
             let on = on && !source.hung;

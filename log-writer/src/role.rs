@@ -4,7 +4,7 @@
 use crate::client::Client;
 use crate::container::{Container, Life};
 use crate::fan_out::BOTH;
-use crate::sinks::Space;
+use crate::sinks::{Journal, Space};
 use crate::stream::{Peek, Stream};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use wire::event::{EventFlags, Events, Ready, now_ms};
@@ -90,6 +90,7 @@ pub(crate) struct Role {
     pub(crate) link: Link,
     pub(crate) events: Events,
     pub(crate) peek: Peek,
+    pub(crate) journal: Journal,
     pub(crate) tables: &'static mut Tables,
     /// Messages received so far, those that could not be read included.
     pub(crate) seen: u32,
@@ -117,6 +118,7 @@ impl Role {
             link,
             events,
             peek: Peek::new()?,
+            journal: Journal::new(),
             tables,
             seen: 0,
             active: now_ms(),

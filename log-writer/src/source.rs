@@ -86,7 +86,8 @@ impl Source {
         rustix::io::write(&self.stage, bytes.get(..read).unwrap_or(&[]))
     }
 
-    fn has_room(&self) -> bool {
+    /// Whether the pipe has.
+    pub(crate) fn has_room(&self) -> bool {
         ready(self.stage.as_fd(), PollFlags::OUT)
     }
 

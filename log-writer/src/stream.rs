@@ -21,10 +21,15 @@ pub(crate) struct Stream {
     /// Bytes at the head of the pipe that are in the log, but that an owner
     /// has not got yet. As long as there are any, no new output is read.
     pub(crate) logged: usize,
+    /// How many of those, the last ones, are the beginning of a line that the
+    /// journal gets when the line ends: kept in the pipe until then.
+    pub(crate) held: usize,
     /// Whether `pipe` is in the event loop.
     pub(crate) watched: bool,
     /// Whether we have made `pipe` [`BUSY`] bytes large.
     pub(crate) busy: bool,
+    /// Whether only news of it are: what is held back stays readable.
+    pub(crate) edge: bool,
     /// Where the pipe is filled from, if not by the container itself.
     pub(crate) source: Option<Source>,
 }
@@ -32,7 +37,7 @@ pub(crate) struct Stream {
 impl Stream {
     /// A pipe that the container writes to.
     pub(crate) fn new(pipe: OwnedFd, source: Option<Source>) -> Self {
-        Stream { pipe, logged: 0, watched: false, busy: false, source }
+        Stream { pipe, logged: 0, held: 0, watched: false, busy: false, edge: false, source }
     }
 
     /// Gives a container that has filled its pipe more room. Not a must: where
@@ -51,6 +56,11 @@ impl Stream {
             let _ = fcntl_setpipe_size(&self.pipe, CHUNK);
         }
         self.busy = false;
+    }
+
+    /// Bytes at the head of the pipe that an owner has not got.
+    pub(crate) fn owed(&self) -> usize {
+        self.logged.saturating_sub(self.held)
     }
 
     /// Bytes in the pipe at the moment.
@@ -78,26 +88,29 @@ impl Peek {
 
     /// Reads what is in `pipe` after `skip` bytes, and leaves it there. As
     /// read(2), save that [`Errno::NOBUFS`] says that there is something, but
-    /// too far from the head to be copied.
+    /// too far from the head to be copied. `known` is how many bytes are worth
+    /// nothing without more.
     pub(crate) fn look(
         &mut self,
         pipe: BorrowedFd<'_>,
         skip: usize,
+        known: usize,
         into: &mut [u8],
     ) -> Result<usize, Errno> {
+        let useless = skip.saturating_add(known);
         let want = skip.saturating_add(into.len());
         let mut copied = tee_all(pipe, self.write.as_fd(), want)?;
-        if copied == 0 && skip == 0 {
+        if copied == 0 && useless == 0 {
             return Ok(0);
         }
-        if copied <= skip {
+        if copied <= useless {
             // The copy may have too few slots: the container can enlarge its
             // pipe to 1 MB, and slots may hold a byte each.
             self.empty(copied)?;
             let size = fcntl_getpipe_size(pipe)?;
             fcntl_setpipe_size(&self.write, size).map_err(|_| Errno::NOBUFS)?;
             copied = tee_all(pipe, self.write.as_fd(), want)?;
-            if copied <= skip {
+            if copied <= useless {
                 self.empty(copied)?;
                 return Err(Errno::NOBUFS);
             }

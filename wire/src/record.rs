@@ -59,6 +59,13 @@ pub enum Tag {
     /// bytes of seconds east of UTC (i32) that hold from then on, both
     /// little-endian; in ascending order, any number of times.
     Zone = 16,
+    /// Bytes: the fields that every journal entry of the container has, in the
+    /// form of systemd's native journal protocol; absent when it does not log
+    /// to the journal.
+    Journal = 20,
+    /// Number: non-zero when journal entries for parts of lines are not to be
+    /// marked as such.
+    JournalUnmarked = 21,
 }
 
 /// Writes the fields of a record, piece by piece, to wherever the caller
@@ -79,6 +86,13 @@ impl<Put: FnMut(&[u8])> Encoder<Put> {
         self.head(tag, value.len() + 1);
         (self.put)(value);
         (self.put)(&[0]);
+        self
+    }
+
+    /// Bytes of any kind.
+    pub fn bytes(&mut self, tag: Tag, value: &[u8]) -> &mut Self {
+        self.head(tag, value.len());
+        (self.put)(value);
         self
     }
 

@@ -29,21 +29,32 @@ pub(crate) struct Options {
     pub(crate) repair: bool,
     /// Otherwise `log` in the scratch directory.
     pub(crate) log: Option<PathBuf>,
+    /// It has no log file at all.
+    pub(crate) no_file: bool,
+    /// It logs to the journal.
+    pub(crate) journal: bool,
 }
 
 impl Hub {
     /// With a log-writer that goes after `quiet` milliseconds.
     pub(crate) fn new(quiet: u64) -> Self {
+        Hub::with(quiet, |_, _| ())
+    }
+
+    /// As [`new`](Self::new), with a log-writer that `change` has changed.
+    pub(crate) fn with(quiet: u64, change: impl FnOnce(&Scratch, &mut Role)) -> Self {
         let (link, there) = Link::pair().unwrap();
+        let scratch = Scratch::new();
+        let tables = Box::leak(Box::new(Tables::new()));
+        let mut role = Role::new(Link::over(there), tables).unwrap();
+        role.quiet = quiet;
+        change(&scratch, &mut role);
         let role = std::thread::spawn(move || {
-            let tables = Box::leak(Box::new(Tables::new()));
-            let mut role = Role::new(Link::over(there), tables).unwrap();
-            role.quiet = quiet;
             role.run();
             let used = clock_gettime(ClockId::ThreadCPUTime);
             used.tv_sec as u64 * 1000 + used.tv_nsec as u64 / 1_000_000
         });
-        Hub::over(link, Some(role))
+        Hub::over(scratch, link, Some(role))
     }
 
     /// With a log-writer that the test drives itself.
@@ -51,12 +62,12 @@ impl Hub {
         let (link, there) = Link::pair().unwrap();
         let tables = Box::leak(Box::new(Tables::new()));
         let role = Role::new(Link::over(there), tables).unwrap();
-        (Hub::over(link, None), role)
+        (Hub::over(Scratch::new(), link, None), role)
     }
 
-    fn over(link: Link, role: Option<JoinHandle<u64>>) -> Self {
+    fn over(scratch: Scratch, link: Link, role: Option<JoinHandle<u64>>) -> Self {
         let clients = RefCell::default();
-        Hub { scratch: Scratch::new(), link: Some(link), role, clients }
+        Hub { scratch, link: Some(link), role, clients }
     }
 
     /// With a log-writer that stays.
@@ -103,13 +114,19 @@ impl Hub {
         if let Some(limit) = options.limit {
             encoder.number(Tag::LogSizeMax, limit);
         }
-        let container = Key(number);
-        let message = Message::Container {
-            container,
-            fds: FdSet::RECORD.with(FdSet::LOG),
-            repair: options.repair,
-        };
-        self.send(message, &[&seal(&bytes).unwrap(), &open_log(&path)]);
+        if options.journal {
+            encoder.bytes(Tag::Journal, super::journal::FIELDS);
+        }
+        let (container, repair) = (Key(number), options.repair);
+        let record = seal(&bytes).unwrap();
+        if options.no_file {
+            let fds = FdSet::RECORD;
+            self.send(Message::Container { container, fds, repair }, &[&record]);
+        } else {
+            let fds = FdSet::RECORD.with(FdSet::LOG);
+            let message = Message::Container { container, fds, repair };
+            self.send(message, &[&record, &open_log(&path)]);
+        }
         container
     }
 

@@ -9,6 +9,8 @@ mod drain;
 mod hub;
 mod idle;
 mod io;
+pub(crate) mod journal;
+mod journald;
 mod rotation;
 mod scratch;
 mod terminal;

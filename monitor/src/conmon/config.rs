@@ -122,12 +122,24 @@ pub struct Runtime {
 pub struct LogConfig {
     /// The log file, open.
     pub k8s_file: Option<LogFile>,
+    /// Goes to the systemd journal, too.
+    pub journal: Option<JournalConfig>,
     /// Container and runtime have our own stdin, stdout and stderr.
     pub passthrough: bool,
     /// Start the file anew before it grows beyond this many bytes.
     pub size_max: Option<NonZeroU64>,
     /// Sync the file to disk when the container has exited.
     pub sync: bool,
+}
+
+/// The container's entries in the journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JournalConfig {
+    /// The fields that are the same in all of them, in the form of systemd's
+    /// native journal protocol.
+    pub fields: Vec<u8>,
+    /// Parts of lines are marked as such.
+    pub marks: bool,
 }
 
 /// An open log file.

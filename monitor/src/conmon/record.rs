@@ -56,6 +56,10 @@ pub fn encode(config: &Config, paths: &Paths, oom_score_adj: Option<&str>) -> Ve
             record.zone(since, offset);
         }
     }
+    if let Some(journal) = &config.log.journal {
+        record.bytes(Tag::Journal, &journal.fields);
+        record.number(Tag::JournalUnmarked, u64::from(!journal.marks));
+    }
     bytes
 }
 

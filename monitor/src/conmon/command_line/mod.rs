@@ -5,6 +5,7 @@
 
 pub mod glib;
 pub mod integer;
+pub mod journal;
 pub mod log_file;
 pub mod log_path;
 pub mod not_built;

@@ -88,8 +88,8 @@ pub struct Options {
     #[argh(option, from_str_fn(text))]
     pub log_level: Option<OsString>,
 
-    /// where output goes: k8s-file:PATH, passthrough, none or just PATH
-    /// (required); may be given many times
+    /// where output goes: k8s-file:PATH, journald, passthrough, none or just
+    /// PATH (required); may be given many times
     #[argh(option, short = 'l', from_str_fn(text))]
     pub log_path: Vec<OsString>,
 

@@ -14,7 +14,7 @@ use rustix::fs::Access;
 use super::log_path::{self, LogDriver};
 use super::options::Options;
 use super::stop::Stop;
-use super::{log_file, not_built};
+use super::{journal, log_file, not_built};
 use crate::conmon::config::{ApiVersion, Config, ExitCommand, LogConfig, LogFile, Mode, Runtime};
 use crate::conmon::strerror::strerror;
 
@@ -135,11 +135,10 @@ pub fn config(options: Options, log_level: LevelFilter) -> Result<Config, String
     })
 }
 
-/// What to tell the caller about a command line that passes: the option is for
-/// the journal, which [`not_built`] refuses.
+/// What to tell the caller about a command line that passes.
 pub fn warning(options: &Options) -> Option<&'static str> {
-    options
-        .no_container_partial_message
+    let drivers = log_path::parse_all(&options.log_path).unwrap_or_default();
+    (options.no_container_partial_message && !drivers.contains(&LogDriver::Journald))
         .then_some("--no-container-partial-message has no effect without journald log driver")
 }
 
@@ -188,23 +187,28 @@ fn mode(options: &Options) -> Result<Mode, &'static str> {
 
 fn log_config(options: &Options) -> Result<LogConfig, String> {
     let drivers = log_path::parse_all(&options.log_path)?;
-    not_built::refuse(options, &drivers)?;
+    not_built::refuse(options)?;
     let mut log = LogConfig {
         k8s_file: None,
+        journal: None,
         passthrough: drivers.contains(&LogDriver::Passthrough),
         size_max: u64::try_from(options.log_size_max).ok().and_then(NonZeroU64::new),
         sync: !options.no_sync_log,
     };
+    let to_journal = drivers.contains(&LogDriver::Journald);
     for driver in drivers {
         if let LogDriver::K8sFile { path } = driver {
             log.k8s_file = Some(LogFile { fd: log_file::open(&path)?, path });
         }
     }
-    if log.k8s_file.is_some() && options.log_tag.is_some() {
+    if log.k8s_file.is_some() && !to_journal && options.log_tag.is_some() {
         return Err("k8s-file doesn't support --log-tag".to_owned());
     }
-    if log.k8s_file.is_some() && !options.log_label.is_empty() {
+    if log.k8s_file.is_some() && !to_journal && !options.log_label.is_empty() {
         return Err("k8s-file doesn't support --log-label".to_owned());
+    }
+    if to_journal {
+        log.journal = Some(journal::config(options)?);
     }
     Ok(log)
 }

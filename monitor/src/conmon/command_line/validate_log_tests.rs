@@ -35,7 +35,6 @@ fn what_is_not_built_is_refused_by_name_and_makes_no_log_file() {
         ("--log-rotate", "--log-rotate"),
         ("--log-allowlist-dir /", "--log-allowlist-dir"),
         ("--log-global-size-max 1", "--log-global-size-max"),
-        ("-l journald", "log driver journald"),
     ] {
         assert_eq!(
             refused(&format!("{GOOD} -l {} {args}", log.display())),
