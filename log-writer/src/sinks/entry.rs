@@ -18,9 +18,12 @@ const SOCKET: &CStr = c"/run/systemd/journal/socket";
 /// Room for entries on their way, in bytes: as systemd's own library asks for.
 const QUEUE: usize = 8 << 20;
 
-/// Milliseconds that one chunk of output may wait for a slow journald. The
-/// container's pipe takes what it prints meanwhile.
-const PATIENCE: u64 = 100;
+/// Milliseconds that journald may take nothing at all before lines are dropped.
+const STANDSTILL: u64 = 100;
+
+/// Milliseconds that one chunk of output may wait in all for a journald that is
+/// busy, but takes some. The container's pipe takes what it prints meanwhile.
+const PATIENCE: u64 = 1000;
 
 /// The connection to journald.
 pub(crate) struct Journal {
@@ -33,6 +36,8 @@ pub(crate) struct Journal {
 pub(crate) struct Patience {
     /// Milliseconds ([`now_ms`]) when it ends; 0: it has not been needed yet.
     until: u64,
+    /// It has ended.
+    spent: bool,
 }
 
 impl Journal {
@@ -104,12 +109,13 @@ impl Patience {
         if self.until == 0 {
             self.until = now.saturating_add(PATIENCE);
         }
-        let Some(rest @ 1..) = self.until.checked_sub(now) else {
-            return false;
-        };
-        let rest = Timespec { tv_sec: 0, tv_nsec: (rest.min(PATIENCE) * 1_000_000) as _ };
-        let mut fds = [PollFd::from_borrowed_fd(socket, PollFlags::OUT)];
-        !matches!(poll(&mut fds, Some(&rest)), Ok(0))
+        let rest = self.until.saturating_sub(now).min(STANDSTILL);
+        if !self.spent {
+            let rest_of_it = Timespec { tv_sec: 0, tv_nsec: (rest * 1_000_000) as _ };
+            let mut fds = [PollFd::from_borrowed_fd(socket, PollFlags::OUT)];
+            self.spent = rest == 0 || poll(&mut fds, Some(&rest_of_it)) == Ok(0);
+        }
+        !self.spent
     }
 }
 

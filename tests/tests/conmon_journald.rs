@@ -1,0 +1,245 @@
+//! The log driver `journald`, with a test in the place of journald: in a mount namespace of its own the monitor finds the
+//! test's socket where the journal's would be. Needs root.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixDatagram;
+use std::process::Command;
+
+use tests::{Call, Container, Context, Result, Scratch, k8s_log, ours_only, under_test, wait};
+
+/// Calls the second argument where the journal's directory is the first argument.
+const WRAPPER: &str = r#"#!/bin/sh
+exec unshare -m sh -c '
+    mount -t tmpfs tmpfs /run && mkdir -p /run/systemd/journal && mount --bind "$0" /run/systemd/journal && exec "$@"
+' "#;
+
+/// journald's socket.
+struct Journal {
+    scratch: Scratch,
+    socket: UnixDatagram,
+}
+
+/// The fields of an entry, less those that say which line of the monitor's source sent it.
+type Entry = BTreeMap<String, String>;
+
+impl Journal {
+    /// `None` where the test may not mount.
+    fn new() -> Result<Option<Journal>> {
+        let able = Command::new("unshare").args(["-m", "true"]).status();
+        if !able.is_ok_and(|status| status.success()) {
+            eprintln!("skipped: a mount namespace takes root");
+            return Ok(None);
+        }
+        let scratch = Scratch::new()?;
+        let directory = scratch.directory("journal")?;
+        let socket = UnixDatagram::bind(directory.join("socket")).context("bind")?;
+        socket.set_read_timeout(Some(wait::limit())).context("set a timeout")?;
+        let wrapper = scratch.join("in-namespace");
+        let binary = under_test::binary()?;
+        let text = format!("{WRAPPER}'{}' '{}' \"$@\"\n", directory.display(), binary.display());
+        fs::write(&wrapper, text).context("write the wrapper")?;
+        fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755)).context("chmod")?;
+        Ok(Some(Journal { scratch, socket }))
+    }
+
+    /// A call that logs to the journal only.
+    fn call(&self, script: &str) -> Result<Call> {
+        let call = Call::create(&self.scratch, &Container::sh(script))?;
+        Ok(call.program(&self.scratch.join("in-namespace")).set("-l", "journald"))
+    }
+
+    /// The next entry.
+    fn next(&self) -> Result<Entry> {
+        let mut bytes = vec![0; 1 << 20];
+        let len = self.socket.recv(&mut bytes).context("no entry comes")?;
+        Ok(parse(bytes.get(..len).unwrap_or(&[])))
+    }
+
+    /// Priority, text and mark of the next entry.
+    fn line(&self) -> Result<(String, String, bool)> {
+        let mut entry = self.next()?;
+        let mut take = |name: &str| entry.remove(name);
+        let part = take("CONTAINER_PARTIAL_MESSAGE").is_some();
+        Ok((take("PRIORITY").unwrap_or_default(), take("MESSAGE").unwrap_or_default(), part))
+    }
+}
+
+fn parse(mut rest: &[u8]) -> Entry {
+    let mut entry = Entry::new();
+    while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+        let (line, more) = (&rest[..end], &rest[end + 1..]);
+        let (name, value, more) = match line.iter().position(|byte| *byte == b'=') {
+            Some(at) => (&line[..at], &line[at + 1..], more),
+            None => {
+                let (len, more) = more.split_first_chunk::<8>().unwrap();
+                let (value, more) = more.split_at(u64::from_le_bytes(*len) as usize);
+                (line, value, &more[1..])
+            }
+        };
+        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+        if !name.starts_with(b"CODE_") {
+            entry.insert(text(name), text(value));
+        }
+        rest = more;
+    }
+    entry
+}
+
+fn line(priority: &str, text: &str, part: bool) -> (String, String, bool) {
+    (priority.into(), text.into(), part)
+}
+
+#[test]
+fn an_entry_is_a_line_and_says_which_container_it_is_from() -> Result {
+    let Some(journal) = Journal::new()? else { return Ok(()) };
+    let session = journal.call("echo hello")?.set("--log-tag", "tag").running()?;
+    let id = session.paths.id.as_str();
+    let expected = [
+        ("CONTAINER_ID", &id[..12]),
+        ("CONTAINER_ID_FULL", id),
+        ("CONTAINER_NAME", "some_name"),
+        ("CONTAINER_TAG", "tag"),
+        ("MESSAGE", "hello\n"),
+        ("PRIORITY", "6"),
+        ("SYSLOG_IDENTIFIER", "tag"),
+    ];
+    let entry = journal.next()?;
+    let fields: Vec<_> =
+        entry.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    assert_eq!(fields, expected);
+    assert_eq!(session.exit_code()?, 0);
+    session.monitor_gone()
+}
+
+#[test]
+fn without_a_tag_the_name_identifies_the_container() -> Result {
+    let Some(journal) = Journal::new()? else { return Ok(()) };
+    let session = journal.call("echo hello")?.running()?;
+    let entry = journal.next()?;
+    assert_eq!(entry.get("SYSLOG_IDENTIFIER").map(String::as_str), Some("some_name"));
+    assert_eq!(entry.get("CONTAINER_TAG"), None);
+    session.monitor_gone()
+}
+
+#[test]
+fn standard_error_has_a_higher_priority() -> Result {
+    let Some(journal) = Journal::new()? else { return Ok(()) };
+    let session = journal.call("echo bad >&2")?.running()?;
+    assert_eq!(journal.line()?, line("3", "bad\n", false));
+    session.monitor_gone()
+}
+
+#[test]
+fn a_line_written_in_pieces_is_one_entry_and_the_last_words_are_a_part() -> Result {
+    let Some(journal) = Journal::new()? else { return Ok(()) };
+    let script = "printf on; sleep 0.05; printf e; sleep 0.05; echo; echo; printf two";
+    let session = journal.call(script)?.running()?;
+    assert_eq!(journal.line()?, line("6", "one\n", false));
+    assert_eq!(journal.line()?, line("6", "\n", false));
+    assert_eq!(journal.line()?, line("6", "two", true));
+    session.monitor_gone()
+}
+
+#[test]
+fn a_terminal_is_logged_line_by_line() -> Result {
+    let Some(journal) = Journal::new()? else { return Ok(()) };
+    let call =
+        Call::create(&journal.scratch, &Container::sh("printf a; echo b; echo c").terminal())?
+            .program(&journal.scratch.join("in-namespace"))
+            .set("-l", "journald");
+    let session = call.running()?;
+    assert_eq!(journal.line()?, line("6", "ab\r\n", false));
+    assert_eq!(journal.line()?, line("6", "c\r\n", false));
+    session.monitor_gone()
+}
+
+#[test]
+fn journal_and_log_file_both_get_everything() -> Result {
+    let Some(journal) = Journal::new()? else { return Ok(()) };
+    let call = journal.call("seq 1 20000")?;
+    let file = call.paths().log.clone();
+    let session = call.add("-l", format!("k8s-file:{}", file.display())).running()?;
+    for number in 1..=20_000 {
+        assert_eq!(journal.line()?, line("6", &format!("{number}\n"), false));
+    }
+    assert_eq!(session.exit_code()?, 0);
+    let expected: String = (1..=20_000).map(|number| format!("{number}\n")).collect();
+    assert!(k8s_log::content(&session.log()?, "stdout") == expected.as_bytes());
+    session.monitor_gone()
+}
+
+#[test]
+fn without_journald_a_container_runs_as_ever() -> Result {
+    let Some(journal) = Journal::new()? else { return Ok(()) };
+    fs::remove_file(journal.scratch.join("journal/socket")).context("remove")?;
+    let session = journal.call("seq 1 10000; exit 3")?.running()?;
+    assert_eq!(session.exit_code()?, 3);
+    session.monitor_gone()
+}
+
+#[test]
+fn a_short_container_id_is_refused() -> Result {
+    let Some(journal) = Journal::new()? else { return Ok(()) };
+    let finished = journal.call("true")?.set("-c", "0123456789ab").finish()?;
+    assert_eq!(finished.status, 1);
+    let complaint = "Container ID must be longer than 12 characters";
+    assert!(finished.stderr.contains(complaint), "{}", finished.stderr);
+    Ok(())
+}
+
+#[test]
+fn a_line_can_say_its_priority_and_labels_are_fields() -> Result {
+    ours_only!("conmon 2.2.0");
+    let Some(journal) = Journal::new()? else { return Ok(()) };
+    let session =
+        journal.call("printf '<'; sleep 0.05; echo '4>careful'")?.set("--log-label", "A_1=b");
+    let session = session.running()?;
+    let entry = journal.next()?;
+    assert_eq!(entry.get("A_1").map(String::as_str), Some("b"));
+    assert_eq!(entry.get("PRIORITY").map(String::as_str), Some("4"));
+    assert_eq!(entry.get("MESSAGE").map(String::as_str), Some("careful\n"));
+    session.monitor_gone()
+}
+
+#[test]
+fn parts_of_lines_are_not_marked_on_request() -> Result {
+    ours_only!("conmon 2.2.0");
+    let Some(journal) = Journal::new()? else { return Ok(()) };
+    let call = journal.call("printf two")?.flag("--no-container-partial-message");
+    let session = call.running()?;
+    assert_eq!(journal.line()?, line("6", "two", false));
+    session.monitor_gone()
+}
+
+#[test]
+fn a_label_without_value_is_refused() -> Result {
+    ours_only!("conmon 2.2.0");
+    let Some(journal) = Journal::new()? else { return Ok(()) };
+    let finished = journal.call("true")?.set("--log-label", "A").finish()?;
+    assert_eq!(finished.status, 1);
+    let complaint = "(none or more than one '=' present in 'A')";
+    assert!(finished.stderr.contains(complaint), "{}", finished.stderr);
+    Ok(())
+}
+
+#[test]
+fn the_log_writer_may_be_killed_in_the_middle_of_a_line() -> Result {
+    ours_only!();
+    let Some(journal) = Journal::new()? else { return Ok(()) };
+    let go = journal.scratch.join("go");
+    tests::sys::make_fifo(&go).context("mkfifo")?;
+    let script = format!("echo first; printf begun; read x < {}; echo ', done'", go.display());
+    let session = journal.call(&script)?.running()?;
+    assert_eq!(journal.line()?, line("6", "first\n", false));
+    assert_eq!(journal.scratch.kill_role("log-writer"), 1);
+    fs::write(&go, "\n").context("let the container go on")?;
+    let mut entry = journal.line()?;
+    if entry.1 == "first\n" {
+        // Killed before it was taken out of the pipe.
+        entry = journal.line()?;
+    }
+    assert_eq!(entry, line("6", "begun, done\n", false));
+    session.monitor_gone()
+}
