@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 
+use tests::podman::{Podman, ROOTFS, Session};
 use tests::{Call, Container, Context, Result, Scratch, k8s_log, ours_only, under_test, wait};
 
 /// Calls the second argument where the journal's directory is the first argument.
@@ -242,4 +243,35 @@ fn the_log_writer_may_be_killed_in_the_middle_of_a_line() -> Result {
     }
     assert_eq!(entry, line("6", "begun, done\n", false));
     session.monitor_gone()
+}
+
+#[test]
+fn podman_can_run_a_container_that_logs_to_the_journal() -> Result {
+    let Some(journal) = Journal::new()? else { return Ok(()) };
+    let Some(podman) = Podman::new() else { return Ok(()) };
+    let script = "echo out; printf unfinished; exit 3";
+    let args =
+        ["run", "--log-driver", "journald", "--log-opt", "tag=x", ROOTFS, "sh", "-c", script];
+    let inner = podman.command(&args);
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("{WRAPPER}\"$0\" \"$@\"")]).arg(journal.scratch.join("journal"));
+    command.arg(inner.get_program()).args(inner.get_args());
+    for (name, value) in inner.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    let ended = Session::pipes(command).finish().exits(3);
+    assert_eq!(ended.text(), "out\nunfinished");
+    // podman tells the journal its own events, too.
+    let mut ours = Vec::new();
+    while ours.len() < 2 {
+        let entry = journal.next()?;
+        if entry.get("CONTAINER_TAG").is_some_and(|tag| tag == "x") {
+            ours.push(entry.get("MESSAGE").cloned().unwrap_or_default());
+        }
+    }
+    assert_eq!(ours, ["out\n", "unfinished"]);
+    Ok(())
 }

@@ -180,12 +180,3 @@ fn a_detached_container_with_passthrough_writes_on_after_podman_has_gone() {
     podman.ok(&["wait", "c"]);
     assert!(read().ends_with("two\n"), "{}", read());
 }
-
-#[test]
-fn a_container_that_logs_to_the_journal_runs_as_any_other() {
-    let Some(podman) = Podman::new() else { return };
-    let script = "echo out; printf unfinished; exit 3";
-    let args = ["run", "--name", "c", "--log-driver", "journald", ROOTFS, "sh", "-c", script];
-    assert_eq!(podman.run(&args).exits(3).text(), "out\nunfinished");
-    assert_eq!(podman.inspect("c", "HostConfig.LogConfig.Type"), "journald");
-}
