@@ -41,6 +41,10 @@ pub(crate) struct Container {
     pub(crate) log: Option<OwnedFd>,
     /// Closing it closes what the engine leaked in.
     pub(crate) leaks: Option<OwnedFd>,
+    /// Wakes us when memory may have run out; `None` once the engine is told.
+    pub(crate) oom: Option<OwnedFd>,
+    /// When to look at the count once more, in ms of the clock.
+    pub(crate) oom_at: Option<u64>,
 
     /// Some output has come: clients that connect from now on are observers,
     /// whatever is known of the start.
@@ -88,6 +92,7 @@ impl Container {
             sync,
             log,
             leaks,
+            oom,
             ..,
         ] = slots;
         let record = record.ok_or(Errno::INVAL)?;
@@ -120,6 +125,8 @@ impl Container {
             sync,
             log,
             leaks,
+            oom,
+            oom_at: None,
             output_seen: false,
             program: pid.and_then(program),
             exec,
@@ -181,7 +188,7 @@ impl Container {
 
     /// The earliest of its timers, in ms of the clock.
     pub(crate) fn next_timer(&self) -> Option<u64> {
-        [self.deadline, self.kill_at, self.accept_at].into_iter().flatten().min()
+        [self.deadline, self.kill_at, self.accept_at, self.oom_at].into_iter().flatten().min()
     }
 }
 

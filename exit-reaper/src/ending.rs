@@ -3,6 +3,7 @@
 use crate::container::Container;
 use crate::hub::Hub;
 use crate::life::{Action, Event, State, next};
+use crate::oom::Moment;
 use crate::{command, publish};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::Signal;
@@ -47,8 +48,12 @@ impl Hub {
         let Some(container) = self.tables.containers.get(key) else {
             return;
         };
-        if due(container.accept_at) {
+        let (accept, look) = (due(container.accept_at), due(container.oom_at));
+        if accept {
             self.accept_again(key);
+        }
+        if look {
+            self.look_for_oom(key, Moment::Later);
         }
         let Some(container) = self.tables.containers.get_mut(key) else {
             return;
@@ -78,6 +83,8 @@ impl Hub {
     }
 
     fn drain(&mut self, key: Key) -> Option<Event> {
+        // Now, while its control group is still there.
+        self.look_for_oom(key, Moment::Dead);
         let container = self.tables.containers.get_mut(key)?;
         container.kill_at = None;
         container.deadline = Some(self.now + DRAIN_MS);

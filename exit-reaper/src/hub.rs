@@ -3,6 +3,7 @@
 
 use crate::clients::Clients;
 use crate::container::Container;
+use crate::oom::Moment;
 use crate::role::{Kind, Role};
 use wire::event::{BATCH, EventFlags, Events, Ready, now_ms};
 use wire::key::Slots;
@@ -40,6 +41,7 @@ pub(crate) enum Source {
     Fifo(Key),
     Client(Key),
     Pidfd(Key),
+    Oom(Key),
 }
 
 impl Source {
@@ -54,6 +56,7 @@ impl Source {
             Source::Fifo(key) => (5, 0, key),
             Source::Client(key) => (6, 0, key),
             Source::Pidfd(key) => (7, 0, key),
+            Source::Oom(key) => (8, 0, key),
         };
         (kind << 48) | (u64::from(part) << 32) | u64::from(key.0)
     }
@@ -70,6 +73,7 @@ impl Source {
             (5, _) => Source::Fifo(key),
             (6, _) => Source::Client(key),
             (7, _) => Source::Pidfd(key),
+            (8, _) => Source::Oom(key),
             _ => return None,
         })
     }
@@ -160,6 +164,7 @@ impl Hub {
             }
             Some(Source::Client(key)) => self.drop_client(key, false),
             Some(Source::Pidfd(key)) => self.died(key, 0),
+            Some(Source::Oom(key)) => self.look_for_oom(key, Moment::Woken),
             Some(Source::Listener(_)) | None => {}
         }
     }
@@ -226,6 +231,7 @@ mod tests {
             Source::Fifo(key),
             Source::Client(key),
             Source::Pidfd(key),
+            Source::Oom(key),
         ] {
             assert_eq!(Source::of(source.token()), Some(source));
         }

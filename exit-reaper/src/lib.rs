@@ -20,7 +20,8 @@
 //! * Read container output or client input: roles do.
 //! * Wait for a role, a client, a disk or the container. Every send is
 //!   non-blocking, every wait has a deadline.
-//! * Allocate, parse text, or grow with the age of a container.
+//! * Allocate, grow with the age of a container, or parse text. (One text is
+//!   the kernel's own: the count of out-of-memory kills.)
 
 #![cfg_attr(not(test), no_std)]
 
@@ -32,6 +33,7 @@ mod container;
 mod ending;
 mod hub;
 mod life;
+mod oom;
 mod publish;
 mod role;
 mod serve;

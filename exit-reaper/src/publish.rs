@@ -57,6 +57,26 @@ fn exit_file(key: Key, dir: &CStr, name: &CStr, status: i32) -> Result<(), Errno
     done
 }
 
+/// Makes `<persist-dir>/oom` and `<bundle>/oom`, empty: memory has run out.
+/// Files that are there already say the same.
+pub(crate) fn oom_files(fields: Fields<'_>) {
+    for dir in [Tag::PersistDir, Tag::Bundle].into_iter().filter_map(|tag| fields.string(tag)) {
+        if let Err(error) = oom_file(dir) {
+            let dir = dir.to_str().unwrap_or("?");
+            wire::error!(NAME, "cannot make {dir}/oom: {error}; may we write there?");
+        }
+    }
+}
+
+fn oom_file(dir: &CStr) -> Result<(), Errno> {
+    let flags = OFlags::DIRECTORY | OFlags::PATH | OFlags::CLOEXEC;
+    let dir = rustix::fs::open(dir, flags, Mode::empty())?;
+    // NONBLOCK: not even a FIFO of that name makes us wait.
+    let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::ROTH;
+    rustix::fs::openat(&dir, c"oom", flags, mode).map(drop)
+}
+
 /// Answers the engine's sync pipe with the status, for an exec session. One
 /// write, one message. Nobody reading it any more is no error.
 pub(crate) fn sync(container: &Container, fields: Fields<'_>) {
@@ -105,5 +125,24 @@ mod tests {
         assert_eq!(std::fs::read(dir.join("some-id")).unwrap(), b"137");
         assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 1);
         std::fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn oom_files_are_empty_and_appear_in_both_places() {
+        let top = std::env::temp_dir().join(format!("conmote-oom-files-{}", std::process::id()));
+        let dirs = ["persist", "bundle"].map(|name| top.join(name));
+        let mut bytes = Vec::new();
+        let mut record = Encoder::new(|piece: &[u8]| bytes.extend_from_slice(piece));
+        for (dir, tag) in dirs.iter().zip([Tag::PersistDir, Tag::Bundle]) {
+            std::fs::create_dir_all(dir).unwrap();
+            record.string(tag, dir.as_os_str().as_bytes());
+        }
+        for _ in 0..2 {
+            oom_files(Fields::new(&bytes).unwrap());
+        }
+        for dir in &dirs {
+            assert_eq!(std::fs::read(dir.join("oom")).unwrap(), b"");
+        }
+        std::fs::remove_dir_all(&top).unwrap();
     }
 }

@@ -10,6 +10,7 @@ pub mod conmon;
 pub mod handover;
 pub mod inherited;
 pub mod log;
+pub mod oom;
 pub mod runtime;
 pub mod sync_pipe;
 pub mod zone;

@@ -1,8 +1,8 @@
 //! What the four programs share: the [`record`] of a container, the
 //! [`message`]s between hub and roles, the [`link`] that carries them with
 //! file descriptors, the [`event`] loop, process start ([`start`]), the few
-//! system calls no library has ([`sys`]), and one-line error messages
-//! ([`report`]). Nothing else belongs here.
+//! system calls no library has ([`sys`]), one-line error messages
+//! ([`report`]), and the kernel's count of out-of-memory kills ([`oom`]). Nothing else belongs here.
 //!
 //! # Invariants
 //! * No allocation, no libc: everything links into a `no_std` program.
@@ -19,6 +19,7 @@ pub mod event;
 pub mod key;
 pub mod link;
 pub mod message;
+pub mod oom;
 pub mod record;
 pub mod report;
 pub mod start;

@@ -46,6 +46,9 @@ impl FdSet {
     /// purpose. Closing it closes them, which is to happen just before the exit
     /// files appear.
     pub const LEAKS: FdSet = FdSet(1 << 12);
+    /// Wakes whoever polls it when the container's memory may have run out: an
+    /// eventfd (cgroup v1) or `memory.events` (cgroup v2).
+    pub const OOM: FdSet = FdSet(1 << 13);
 
     /// Whether all of `other` is in here.
     pub fn has(self, other: FdSet) -> bool {

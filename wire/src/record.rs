@@ -59,13 +59,22 @@ pub enum Tag {
     /// bytes of seconds east of UTC (i32) that hold from then on, both
     /// little-endian; in ascending order, any number of times.
     Zone = 16,
+    /// Path of the bundle; absent when it has none.
+    Bundle = 17,
+    /// Path of the kernel's count of out-of-memory events (see
+    /// [`crate::oom`]); absent when it is not to be looked at.
+    OomCounter = 18,
+    /// Number: what `oom` was when the container was made; absent on v1.
+    OomsBefore = 19,
+    /// Number: what `oom_kill` was then.
+    OomKillsBefore = 20,
     /// Bytes: the fields that every journal entry of the container has, in the
     /// form of systemd's native journal protocol; absent when it does not log
     /// to the journal.
-    Journal = 20,
+    Journal = 21,
     /// Number: non-zero when journal entries for parts of lines are not to be
     /// marked as such.
-    JournalUnmarked = 21,
+    JournalUnmarked = 22,
 }
 
 /// Writes the fields of a record, piece by piece, to wherever the caller

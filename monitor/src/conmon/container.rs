@@ -16,11 +16,23 @@ use super::terminal::{self, ConsoleSocket};
 use super::{ending, supervise};
 use crate::handover::{self, Container, Programs};
 use crate::inherited;
+use crate::oom;
 use crate::runtime::{self, Call, PidFile, Stdio};
 use crate::sync_pipe::SyncPipe;
 
 /// Most bytes of the runtime's standard error that go into a message.
 const MAX_MESSAGE: usize = 8191;
+
+/// What the runtime has made.
+struct Started {
+    /// The container's pid; `None` when it never came to be, but the engine
+    /// wants its end reported nevertheless.
+    pid: Option<i32>,
+    /// Everything the hub is to hold.
+    fds: Vec<(FdSet, OwnedFd)>,
+    /// How it is noticed that memory ran out.
+    oom: Option<oom::Watch>,
+}
 
 /// Why there is no container.
 struct Failure {
@@ -66,15 +78,14 @@ pub fn run(
     };
     let started = start(&config, &signals, start_pipe, oom_score_adj, &mut sync, &mut paths);
     let failure = match started {
-        Ok((pid, fds)) => {
+        Ok(started) => {
             let text = hand_over(
                 &config,
                 &programs,
                 &signals,
                 &paths,
                 sync,
-                pid,
-                fds,
+                started,
                 inherited_fds,
                 oom_score_adj,
             );
@@ -203,10 +214,12 @@ fn start(
         };
         fds.extend(terminal::staged(tty).map_err(Failure::after_runtime)?);
     }
+    // Before the engine can start it. An exec session's container has its own.
+    let oom = container.filter(|_| !exec).and_then(oom::watch);
     if !(exec && config.api_version == ApiVersion::V0) {
         sync.send(record::key(config), container.unwrap_or(0), b"");
     }
-    Ok((container, fds))
+    Ok(Started { pid: container, fds, oom })
 }
 
 /// The container's standard input, output and error: the runtime's ends, and
@@ -263,11 +276,11 @@ fn hand_over(
     signals: &OwnedFd,
     paths: &Paths,
     sync: SyncPipe,
-    pid: Option<i32>,
-    mut fds: Vec<(FdSet, OwnedFd)>,
+    started: Started,
     inherited_fds: Vec<i32>,
     oom_score_adj: Option<&str>,
 ) -> String {
+    let Started { pid, mut fds, oom } = started;
     fds.extend(sync.fd.map(|fd| (FdSet::SYNC, fd)));
     if let Some(log) = &config.log.k8s_file
         && let Ok(copy) = log.fd.try_clone()
@@ -291,7 +304,9 @@ fn hand_over(
             }
         }
     }
-    let container = Container { pid, record: record::encode(config, paths, oom_score_adj), fds };
+    let record = record::encode(config, paths, oom.as_ref(), oom_score_adj);
+    fds.extend(oom.map(|watch| (FdSet::OOM, watch.fd)));
+    let container = Container { pid, record, fds };
     // The hub and the roles write their messages to standard error.
     if let Some(socket) = config.syslog.then(crate::log::system_log).flatten() {
         let _ = rustix::stdio::dup2_stderr(socket);

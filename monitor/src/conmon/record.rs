@@ -8,12 +8,18 @@ use wire::record::{Encoder, Tag};
 
 use super::config::{ApiVersion, Config, Mode};
 use super::setup::Paths;
+use crate::oom::Watch;
 
 /// Most arguments of the exit command; podman passes about thirty.
 pub const MAX_EXIT_ARGS: usize = 1000;
 
 /// Encodes what outlives set-up.
-pub fn encode(config: &Config, paths: &Paths, oom_score_adj: Option<&str>) -> Vec<u8> {
+pub fn encode(
+    config: &Config,
+    paths: &Paths,
+    oom: Option<&Watch>,
+    oom_score_adj: Option<&str>,
+) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(4096);
     let mut record = Encoder::new(|piece: &[u8]| bytes.extend_from_slice(piece));
     record.string(Tag::Cid, config.cid.as_bytes());
@@ -44,6 +50,16 @@ pub fn encode(config: &Config, paths: &Paths, oom_score_adj: Option<&str>) -> Ve
     }
     if let Some(score) = oom_score_adj {
         record.string(Tag::OomScoreAdj, score.as_bytes());
+    }
+    if let Some(oom) = oom {
+        if let Some(bundle) = &config.bundle {
+            record.string(Tag::Bundle, &path(bundle));
+        }
+        record.string(Tag::OomCounter, &path(&oom.counter));
+        record.number(Tag::OomKillsBefore, oom.before.kills);
+        if let Some(ooms) = oom.before.ooms {
+            record.number(Tag::OomsBefore, ooms);
+        }
     }
     record.number(Tag::CloseStdin, u64::from(config.stdin && !config.leave_stdin_open));
     if let Some(file) = &config.log.k8s_file {
