@@ -19,7 +19,7 @@ use crate::inherited::text;
 const ROOT: &CStr = c"/sys/fs/cgroup";
 
 /// Type of a cgroup v2 file system (statfs(2), CGROUP2_SUPER_MAGIC).
-const CGROUP2: i64 = 0x6367_7270;
+const CGROUP2: u64 = 0x6367_7270;
 
 /// What the hub needs to notice that a container ran out of memory.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ pub struct Watch {
 /// that we can watch (the reason is a debug message), or where it isn't the
 /// container's alone: then others may be killed in it.
 pub fn watch(pid: i32) -> Option<Watch> {
-    let v2 = rustix::fs::statfs(ROOT).is_ok_and(|stat| i64::from(stat.f_type) == CGROUP2);
+    let v2 = rustix::fs::statfs(ROOT).is_ok_and(|stat| stat.f_type as u64 == CGROUP2);
     let groups = |who: &str| {
         let path = format!("/proc/{who}/cgroup");
         fs::read_to_string(&path).map_err(|error| format!("cannot read {path}: {error}"))

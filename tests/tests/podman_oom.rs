@@ -157,6 +157,14 @@ impl Parent {
 
 impl Drop for Parent {
     fn drop(&mut self) {
-        let _ = fs::remove_dir(&self.0);
+        // It is in the other hierarchies as well by now, and podman leaves its monitors' groups in it.
+        let hierarchies = fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten();
+        for hierarchy in hierarchies {
+            let group = hierarchy.path().join(self.name().trim_start_matches('/'));
+            for inner in fs::read_dir(&group).into_iter().flatten().flatten() {
+                let _ = fs::remove_dir(inner.path());
+            }
+            let _ = fs::remove_dir(&group);
+        }
     }
 }
