@@ -52,10 +52,6 @@ impl Failure {
     }
 }
 
-/// The container's pid (`None` when it never came to be, but the engine wants
-/// its end reported nevertheless), and everything the hub is to hold.
-type Started = (Option<i32>, Vec<(FdSet, OwnedFd)>);
-
 /// Starts the container and becomes its hub. Returns only after a failure,
 /// which the engine has been told about.
 pub fn run(
