@@ -170,8 +170,9 @@ impl Hub {
             // What the exit command leaves running is not for us to wait for.
             let _ = rustix::process::set_child_subreaper(None);
         }
-        let record = Record::map(&container.record).ok()?;
-        match command::start(record.fields(), self.environment) {
+        let started = Record::map(&container.record)
+            .and_then(|record| command::start(record.fields(), self.environment));
+        match started {
             Ok(Some(pid)) => {
                 container.command = Some(pid);
                 None

@@ -89,7 +89,7 @@ pub(crate) struct Hub {
     pub(crate) signals: OwnedFd,
     /// The clock at the last wake-up, in ms.
     pub(crate) now: u64,
-    /// Status of the container that left last.
+    /// Status of the container that left last; a failure until one has.
     pub(crate) status: i32,
     monitor: Option<Link>,
 }
@@ -120,7 +120,7 @@ impl Hub {
             proxy: Role::new(Kind::Proxy, proxy),
             signals,
             now: now_ms(),
-            status: 0,
+            status: crate::EXIT_SYSTEM,
             monitor: Some(link),
         })
     }
