@@ -55,7 +55,10 @@ impl Hub {
                         container.pidfd = Some(pidfd);
                     }
                 }
-                Err(_) => self.died(key, 0),
+                Err(Errno::SRCH) => self.died(key, 0),
+                Err(error) => {
+                    wire::error!(crate::NAME, "cannot watch process {pid}: {error}");
+                }
             },
         }
     }

@@ -26,6 +26,8 @@ pub(crate) struct Container {
     pub(crate) accept_at: Option<u64>,
     /// The exit command while it runs.
     pub(crate) command: Option<Pid>,
+    /// How often its start has been put off.
+    pub(crate) put_off: u16,
 
     pub(crate) record: OwnedFd,
     pub(crate) stdin: Option<OwnedFd>,
@@ -112,6 +114,7 @@ impl Container {
             timed_out: false,
             accept_at: None,
             command: None,
+            put_off: 0,
             record,
             stdin,
             stdout,

@@ -8,7 +8,7 @@ use crate::{command, publish};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::Signal;
 use wire::record::Tag;
-use wire::{Key, Message, Record};
+use wire::{Errno, Key, Message, Record};
 
 /// How long a container may take to die of SIGKILL, in ms. A frozen one never
 /// does; its engine was promised an answer.
@@ -16,6 +16,11 @@ const KILL_MS: u64 = 5_000;
 /// How long writing out the rest of the output may take, in ms. A pipe's worth
 /// takes microseconds; this is for disks that do not answer.
 const DRAIN_MS: u64 = 10_000;
+/// Pause before the next try to start the exit command, in ms, when there is no
+/// process or memory for it.
+const PUT_OFF_MS: u64 = 100;
+/// How often that is tried: for a minute.
+const MAX_PUT_OFF: u16 = 600;
 
 impl Hub {
     /// An event of a container's life.
@@ -36,6 +41,7 @@ impl Hub {
                 Action::Drain => self.drain(key),
                 Action::Publish => self.publish(key),
                 Action::RunCommand => self.run_command(key),
+                Action::PutOff => self.put_off(key),
                 Action::Leave => self.leave(key),
             };
         }
@@ -178,11 +184,22 @@ impl Hub {
                 None
             }
             Ok(None) => Some(Event::CommandDone),
+            // Without it the engine never cleans up.
+            Err(Errno::AGAIN | Errno::NOMEM) if container.put_off < MAX_PUT_OFF => {
+                container.put_off += 1;
+                Some(Event::CommandPutOff)
+            }
             Err(error) => {
                 wire::error!(crate::NAME, "cannot start the exit command: {error}");
                 Some(Event::CommandDone)
             }
         }
+    }
+
+    fn put_off(&mut self, key: Key) -> Option<Event> {
+        let container = self.tables.containers.get_mut(key)?;
+        container.deadline = Some(self.now + PUT_OFF_MS);
+        None
     }
 
     fn leave(&mut self, key: Key) -> Option<Event> {

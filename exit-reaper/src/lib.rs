@@ -18,8 +18,8 @@
 //!
 //! # What it must never do
 //! * Read container output or client input: roles do.
-//! * Wait for a role, a client, a disk or the container. Every send is
-//!   non-blocking, every wait has a deadline.
+//! * Wait for a role, a client or a disk without a deadline, or block in a
+//!   send. (The exit command may take as long as it likes.)
 //! * Allocate, grow with the age of a container, or parse text. (One text is
 //!   the kernel's own: the count of out-of-memory kills.)
 

@@ -32,6 +32,8 @@ pub(crate) enum Event {
     Deadline,
     /// The exit command has ended, or there is none.
     CommandDone,
+    /// It could not be started now.
+    CommandPutOff,
 }
 
 /// What the hub does about it.
@@ -48,6 +50,8 @@ pub(crate) enum Action {
     Publish,
     /// Start the exit command, and wait for its end as long as it takes.
     RunCommand,
+    /// Wait a moment for processes or memory to start it with.
+    PutOff,
     /// Forget the container.
     Leave,
 }
@@ -63,6 +67,7 @@ pub(crate) fn next(state: State, event: Event) -> (State, Action) {
         // A disk that never answers must not hide that the container is dead.
         (State::Draining, Event::Drained | Event::Deadline) => (State::Delaying, Action::Publish),
         (State::Delaying, Event::Deadline) => (State::Commanding, Action::RunCommand),
+        (State::Commanding, Event::CommandPutOff) => (State::Delaying, Action::PutOff),
         (State::Commanding, Event::CommandDone) => (State::Gone, Action::Leave),
         (
             State::Running

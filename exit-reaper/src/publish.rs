@@ -45,7 +45,14 @@ fn exit_file(key: Key, dir: &CStr, name: &CStr, status: i32) -> Result<(), Errno
     let dir = rustix::fs::open(dir, flags, Mode::empty())?;
     let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
     let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::ROTH;
-    let file = rustix::fs::openat(&dir, temporary, flags, mode)?;
+    let file = match rustix::fs::openat(&dir, temporary, flags, mode) {
+        // Left over from a hub that was killed and had our pid.
+        Err(Errno::EXIST) => {
+            rustix::fs::unlinkat(&dir, temporary, AtFlags::empty())?;
+            rustix::fs::openat(&dir, temporary, flags, mode)?
+        }
+        other => other?,
+    };
     let done = match rustix::io::write(&file, text.as_bytes()) {
         Ok(count) if count == text.len() => rustix::fs::renameat(&dir, temporary, &dir, name),
         Ok(_) => Err(Errno::NOSPC),

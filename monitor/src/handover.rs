@@ -17,7 +17,8 @@ const MAX_ENVIRONMENT: usize = 16_384;
 /// The programs of the roles, which live beside ours.
 #[derive(Debug)]
 pub struct Programs {
-    hub: PathBuf,
+    path: PathBuf,
+    hub: OwnedFd,
     writer: OwnedFd,
     proxy: OwnedFd,
 }
@@ -46,9 +47,9 @@ impl Programs {
                     )
                 })
         };
-        open("exit-reaper")?;
         Ok(Programs {
-            hub: dir.join("exit-reaper"),
+            path: dir.join("exit-reaper"),
+            hub: open("exit-reaper")?,
             writer: open("log-writer")?,
             proxy: open("attach-proxy")?,
         })
@@ -60,8 +61,8 @@ impl Programs {
 pub struct Container {
     /// Its pid; `None`: it never came to be, and its status is -1.
     pub pid: Option<i32>,
-    /// The encoded record.
-    pub record: Vec<u8>,
+    /// The sealed record.
+    pub record: OwnedFd,
     /// Its descriptors, by what they are.
     pub fds: Vec<(FdSet, OwnedFd)>,
 }
@@ -75,8 +76,8 @@ pub fn become_hub(
     container: &Container,
 ) -> String {
     match hand_over(programs, signals, cid, container) {
-        Ok(error) => format!("cannot execute {}: {}", programs.hub.display(), text(error)),
-        Err(error) => format!("cannot hand over to {}: {}", programs.hub.display(), text(error)),
+        Ok(error) => format!("cannot execute {}: {}", programs.path.display(), text(error)),
+        Err(error) => format!("cannot hand over to {}: {}", programs.path.display(), text(error)),
     }
 }
 
@@ -93,8 +94,7 @@ fn hand_over(
     let (link, theirs) = Link::pair()?;
     let start = [signals.as_fd(), programs.writer.as_fd(), programs.proxy.as_fd()];
     link.send(&Message::Start { pod: false }, &start)?;
-    let record = wire::record::seal(&container.record)?;
-    let mut fds = vec![(FdSet::RECORD, record.as_fd())];
+    let mut fds = vec![(FdSet::RECORD, container.record.as_fd())];
     fds.extend(container.fds.iter().map(|(bit, fd)| (*bit, fd.as_fd())));
     fds.sort_by_key(|(bit, _)| bit.0);
     let set = fds.iter().fold(FdSet::default(), |set, (bit, _)| set.with(*bit));
@@ -102,14 +102,13 @@ fn hand_over(
     let pid = container.pid.and_then(|pid| u32::try_from(pid).ok()).unwrap_or(0);
     link.send(&Message::Adopt { pid, fds: set }, &fds)?;
 
-    let program = c_path(&programs.hub)?;
     let names = Strings::<3>::new([c"exit-reaper", cid]).ok_or(Errno::TOOBIG)?;
     let variables = environment();
     let variables = Strings::<MAX_ENVIRONMENT>::new(variables.iter().map(CString::as_c_str))
         .ok_or(Errno::TOOBIG)?;
     wire::sys::on_signal(wire::sys::SIGPIPE, wire::sys::Disposition::Default)?;
     wire::sys::place_for_exec(&theirs, 0)?;
-    Ok(wire::sys::exec(None, &program, &names, variables.as_environment()))
+    Ok(wire::sys::exec(Some(programs.hub.as_fd()), c"", &names, variables.as_environment()))
 }
 
 fn environment() -> Vec<CString> {

@@ -53,7 +53,9 @@ impl Events {
         timeout_ms: Option<u64>,
         ready: &mut heapless::Vec<Ready, BATCH>,
     ) -> Result<(), Errno> {
-        let timeout = timeout_ms.map(|ms| Timespec {
+        // Longer waits would take epoll_pwait2(2), of Linux 5.11. To wake up
+        // early does no harm.
+        let timeout = timeout_ms.map(|ms| ms.min(i32::MAX as u64)).map(|ms| Timespec {
             tv_sec: (ms / 1000) as i64,
             tv_nsec: ((ms % 1000) * 1_000_000) as _,
         });

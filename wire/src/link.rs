@@ -86,9 +86,10 @@ impl Link {
             let mut parts = [IoSliceMut::new(&mut packet)];
             match rustix::net::recvmsg(&self.socket, &mut parts, &mut control, flags) {
                 Ok(received) => break received,
-                Err(Errno::INTR) => {}
+                // The other side died with something of ours unread. That is
+                // said once, before what it had sent.
+                Err(Errno::INTR | Errno::CONNRESET) => {}
                 Err(Errno::AGAIN) => return Err(Refusal::Empty),
-                Err(Errno::CONNRESET) => return Err(Refusal::Closed),
                 Err(error) => return Err(Refusal::Failed(error)),
             }
         };

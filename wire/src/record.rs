@@ -131,7 +131,12 @@ impl<Put: FnMut(&[u8])> Encoder<Put> {
 /// (memfd_create(2), fcntl(2) F_ADD_SEALS).
 pub fn seal(bytes: &[u8]) -> Result<OwnedFd, Errno> {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    let fd = rustix::fs::memfd_create(c"conmote-record", flags)?;
+    // Some nodes refuse memfds that could be executed (vm.memfd_noexec);
+    // kernels before 6.3 do not know the flag.
+    let fd = match rustix::fs::memfd_create(c"conmote-record", flags | MemfdFlags::NOEXEC_SEAL) {
+        Err(Errno::INVAL) => rustix::fs::memfd_create(c"conmote-record", flags)?,
+        other => other?,
+    };
     let mut rest = bytes;
     while !rest.is_empty() {
         let written = rustix::io::write(&fd, rest)?;

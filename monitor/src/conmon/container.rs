@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
 
 use rustix::fs::{Mode, OFlags};
+use rustix::process::{Pid, Signal};
 use wire::{FdSet, OwnedFd};
 
 use super::config::{ApiVersion, Config, Mode as Job};
@@ -28,6 +29,8 @@ struct Started {
     /// The container's pid; `None` when it never came to be, but the engine
     /// wants its end reported nevertheless.
     pid: Option<i32>,
+    /// The sealed record.
+    record: OwnedFd,
     /// Everything the hub is to hold.
     fds: Vec<(FdSet, OwnedFd)>,
     /// How it is noticed that memory ran out.
@@ -75,17 +78,10 @@ pub fn run(
     let started = start(&config, &signals, start_pipe, oom_score_adj, &mut sync, &mut paths);
     let failure = match started {
         Ok(started) => {
-            let text = hand_over(
-                &config,
-                &programs,
-                &signals,
-                &paths,
-                sync,
-                started,
-                inherited_fds,
-                oom_score_adj,
-            );
+            let pid = started.pid;
+            let text = hand_over(&config, &programs, &signals, sync, started, inherited_fds);
             log::error!("{text}");
+            kill(pid);
             Failure::after_runtime(Vec::new())
         }
         Err(failure) => {
@@ -175,7 +171,8 @@ fn start(
     let outputs = [FdSet::STDOUT, FdSet::STDERR];
     let pipes: Vec<&OwnedFd> =
         fds.iter().filter(|(bit, _)| outputs.contains(bit)).map(|(_, fd)| fd).collect();
-    let outcome = supervise::runtime(pid, signals, console.as_ref(), &pipes);
+    let outcome =
+        supervise::runtime(pid, signals, console.as_ref(), &pipes, config.mode == Job::Create);
     drop(console);
 
     let runtime_said = |fds: &[(FdSet, OwnedFd)]| pending(fds, FdSet::STDERR);
@@ -212,10 +209,17 @@ fn start(
     }
     // Before the engine can start it. An exec session's container has its own.
     let oom = container.filter(|_| !exec).and_then(oom::watch);
+    let record = record::encode(config, paths, oom.as_ref(), oom_score_adj);
+    let record = wire::record::seal(&record).map_err(|error| {
+        // Nobody would ever tell the engine how it ended.
+        kill(container);
+        let error = inherited::text(error);
+        Failure::after_runtime(format!("cannot keep the container's record in memory: {error}"))
+    })?;
     if !(exec && config.api_version == ApiVersion::V0) {
         sync.send(record::key(config), container.unwrap_or(0), b"");
     }
-    Ok(Started { pid: container, fds, oom })
+    Ok(Started { pid: container, record, fds, oom })
 }
 
 /// The container's standard input, output and error: the runtime's ends, and
@@ -245,6 +249,13 @@ fn open_stdio(
     Ok((stdio, console))
 }
 
+/// Ends a container that cannot be watched.
+fn kill(container: Option<i32>) {
+    if let Some(pid) = container.and_then(Pid::from_raw) {
+        let _ = rustix::process::kill_process(pid, Signal::KILL);
+    }
+}
+
 /// Tells an engine that wants to attach before the process starts that it can.
 fn tell_attach_ready() -> Result<(), String> {
     match inherited::from_environment("_OCI_ATTACHPIPE")? {
@@ -265,18 +276,15 @@ fn pending(fds: &[(FdSet, OwnedFd)], which: FdSet) -> Vec<u8> {
     bytes
 }
 
-#[allow(clippy::too_many_arguments)]
 fn hand_over(
     config: &Config,
     programs: &Programs,
     signals: &OwnedFd,
-    paths: &Paths,
     sync: SyncPipe,
     started: Started,
     inherited_fds: Vec<i32>,
-    oom_score_adj: Option<&str>,
 ) -> String {
-    let Started { pid, mut fds, oom } = started;
+    let Started { pid, record, mut fds, oom } = started;
     fds.extend(sync.fd.map(|fd| (FdSet::SYNC, fd)));
     if let Some(log) = &config.log.k8s_file
         && let Ok(copy) = log.fd.try_clone()
@@ -300,7 +308,6 @@ fn hand_over(
             }
         }
     }
-    let record = record::encode(config, paths, oom.as_ref(), oom_score_adj);
     fds.extend(oom.map(|watch| (FdSet::OOM, watch.fd)));
     let container = Container { pid, record, fds };
     // The hub and the roles write their messages to standard error.

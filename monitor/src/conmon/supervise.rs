@@ -27,12 +27,14 @@ pub struct Outcome {
 }
 
 /// Waits for the runtime to end. Meanwhile takes the terminal, passes on
-/// signals that ask us to end, and keeps `pipes` from filling up.
+/// signals that ask us to end, and keeps `pipes` from filling up. With `chatter`
+/// what is in them can only be the runtime's own, and may be dropped.
 pub fn runtime(
     pid: Pid,
     signals: &OwnedFd,
     console: Option<&ConsoleSocket>,
     pipes: &[&OwnedFd],
+    chatter: bool,
 ) -> Outcome {
     let mut outcome = Outcome { status: -1, tty: None, tty_error: None };
     loop {
@@ -47,7 +49,7 @@ pub fn runtime(
         let _ = rustix::event::poll(&mut polled, Some(&pause));
         drop(polled);
         pass_on_signals(signals, pid);
-        pipes.iter().for_each(|pipe| make_room(pipe));
+        pipes.iter().for_each(|pipe| make_room(pipe, chatter));
         // Before its end is looked at: it sends the terminal, then it ends.
         let ended = match rustix::process::waitpid(Some(pid), WaitOptions::NOHANG) {
             Ok(Some((_, status))) => {
@@ -84,9 +86,10 @@ fn pass_on_signals(signals: &OwnedFd, pid: Pid) {
 }
 
 /// A pipe that is half full gets larger. At its largest, and full, it loses
-/// what is in it: a runtime that writes a megabyte before the container exists
-/// must not hang for ever.
-fn make_room(pipe: &OwnedFd) {
+/// what is in it if that is `chatter`: a runtime that writes a megabyte before
+/// the container exists must not hang for ever. (A process that is running
+/// already waits, and the detached runtime with it ends.)
+fn make_room(pipe: &OwnedFd, chatter: bool) {
     let (Ok(waiting), Ok(size)) =
         (rustix::io::ioctl_fionread(pipe), rustix::pipe::fcntl_getpipe_size(pipe))
     else {
@@ -100,8 +103,9 @@ fn make_room(pipe: &OwnedFd) {
     if larger > size && rustix::pipe::fcntl_setpipe_size(pipe, larger).is_ok() {
         return;
     }
-    // A writer waits for whole pages: nearly full is full.
-    if waiting + 8192 > size {
+    // A writer waits for whole pages, and few of a large pipe's may be full.
+    let full = size >= 64 * 1024 || waiting + 512 > size;
+    if chatter && full {
         log::warn!(
             "the runtime wrote more than {size} bytes before the container was there; dropped"
         );

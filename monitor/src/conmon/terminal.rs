@@ -1,5 +1,7 @@
 //! The console socket, over which the runtime sends the container's terminal.
 
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
 use std::path::{Path, PathBuf};
 
 use rustix::io::IoSliceMut;
@@ -29,7 +31,8 @@ impl ConsoleSocket {
     /// # Errors
     /// Says why it cannot be made.
     pub fn new() -> Result<Self, String> {
-        let name = format!("conmon-term.{}", std::process::id());
+        // Nobody else can have made something of that name before us.
+        let name = format!("conmon-term.{:016x}", RandomState::new().build_hasher().finish());
         let wanted = std::env::temp_dir().join(&name);
         let path = if wanted.as_os_str().len() > MAX_SOCKET_PATH {
             Path::new("/tmp").join(&name)
