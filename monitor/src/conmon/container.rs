@@ -175,7 +175,11 @@ fn start(
         supervise::runtime(pid, signals, console.as_ref(), &pipes, config.mode == Job::Create);
     drop(console);
 
-    let runtime_said = |fds: &[(FdSet, OwnedFd)]| pending(fds, FdSet::STDERR);
+    let mut first_words = outcome.first_words;
+    first_words.truncate(MAX_MESSAGE);
+    let runtime_said = |fds: &[(FdSet, OwnedFd)]| {
+        if first_words.is_empty() { pending(fds, FdSet::STDERR) } else { first_words.clone() }
+    };
     let exec = matches!(config.mode, Job::Exec { .. });
     if outcome.status != 0 && !exec {
         return Err(Failure::after_runtime(runtime_said(&fds)));

@@ -24,10 +24,12 @@ pub struct Outcome {
     pub tty: Option<OwnedFd>,
     /// Why the terminal could not be taken.
     pub tty_error: Option<String>,
+    /// The first words of a runtime that said more than a pipe holds.
+    pub first_words: Vec<u8>,
 }
 
 /// Waits for the runtime to end. Meanwhile takes the terminal, passes on
-/// signals that ask us to end, and keeps `pipes` from filling up. With `chatter`
+/// signals that ask us to end, and keeps `pipes` (errors last) from filling up. With `chatter`
 /// what is in them can only be the runtime's own, and may be dropped.
 pub fn runtime(
     pid: Pid,
@@ -36,7 +38,7 @@ pub fn runtime(
     pipes: &[&OwnedFd],
     chatter: bool,
 ) -> Outcome {
-    let mut outcome = Outcome { status: -1, tty: None, tty_error: None };
+    let mut outcome = Outcome { status: -1, tty: None, tty_error: None, first_words: Vec::new() };
     loop {
         let mut polled = vec![PollFd::new(signals, PollFlags::IN)];
         let waiting = console.filter(|_| outcome.tty.is_none() && outcome.tty_error.is_none());
@@ -49,7 +51,13 @@ pub fn runtime(
         let _ = rustix::event::poll(&mut polled, Some(&pause));
         drop(polled);
         pass_on_signals(signals, pid);
-        pipes.iter().for_each(|pipe| make_room(pipe, chatter));
+        for pipe in pipes {
+            let dropped = make_room(pipe, chatter);
+            let errors = pipes.last().is_some_and(|last| std::ptr::eq(*last, *pipe));
+            if errors && outcome.first_words.is_empty() {
+                outcome.first_words = dropped;
+            }
+        }
         // Before its end is looked at: it sends the terminal, then it ends.
         let ended = match rustix::process::waitpid(Some(pid), WaitOptions::NOHANG) {
             Ok(Some((_, status))) => {
@@ -88,28 +96,29 @@ fn pass_on_signals(signals: &OwnedFd, pid: Pid) {
 /// A pipe that is half full gets larger. At its largest, and full, it loses
 /// what is in it if that is `chatter`: a runtime that writes a megabyte before
 /// the container exists must not hang for ever. (A process that is running
-/// already waits, and the detached runtime with it ends.)
-fn make_room(pipe: &OwnedFd, chatter: bool) {
+/// already waits, and the detached runtime with it ends.) Returns what it lost.
+fn make_room(pipe: &OwnedFd, chatter: bool) -> Vec<u8> {
     let (Ok(waiting), Ok(size)) =
         (rustix::io::ioctl_fionread(pipe), rustix::pipe::fcntl_getpipe_size(pipe))
     else {
-        return;
+        return Vec::new();
     };
     let waiting = usize::try_from(waiting).unwrap_or(0);
     if waiting * 2 < size {
-        return;
+        return Vec::new();
     }
     let larger = (size * 2).min(MAX_PIPE);
     if larger > size && rustix::pipe::fcntl_setpipe_size(pipe, larger).is_ok() {
-        return;
+        return Vec::new();
     }
     // A writer waits for whole pages, and few of a large pipe's may be full.
     let full = size >= 64 * 1024 || waiting + 512 > size;
-    if chatter && full {
-        log::warn!(
-            "the runtime wrote more than {size} bytes before the container was there; dropped"
-        );
-        let mut sink = vec![0u8; size];
-        let _ = rustix::io::read(pipe, &mut sink[..]);
+    if !(chatter && full) {
+        return Vec::new();
     }
+    log::warn!("the runtime wrote more than {size} bytes before the container was there; dropped");
+    let mut sink = vec![0u8; size];
+    let count = rustix::io::read(pipe, &mut sink[..]).unwrap_or(0);
+    sink.truncate(count);
+    sink
 }
