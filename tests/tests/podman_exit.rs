@@ -57,9 +57,18 @@ fn killing_a_foreground_container_ends_its_podman_with_137() {
 #[test]
 fn ending_a_foreground_podman_passes_the_signal_on_to_its_container() {
     let Some(podman) = Podman::new() else { return };
-    let session = podman.spawn(&["run", "--rm", ROOTFS, "sh", "-c", POLITE]);
+    let script = POLITE.replace("exit 5", "echo told; exit 5");
+    let session = podman.spawn(&["run", "--rm", ROOTFS, "sh", "-c", &script]);
     session.wait_for("ready");
-    session.signal(libc::SIGTERM);
+    let told = || String::from_utf8_lossy(&session.shown()).contains("told");
+    // podman passes signals on only some time after the first output, and loses those before.
+    while !told() {
+        session.signal(libc::SIGTERM);
+        let next = Instant::now() + Duration::from_secs(2);
+        while !told() && Instant::now() < next {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
     let _ = session.finish().exits(5);
 }
 
