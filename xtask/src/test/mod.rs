@@ -77,7 +77,14 @@ pub(crate) fn all(strict: bool, filter: Option<&str>) -> Result<ExitCode> {
                     "test: the same for the original, {ORIGINAL}: it must pass what we are asked to pass"
                 );
                 let compliance = ["-p", "tests", "--test", "conmon_*", "--test", "podman_*"];
-                count += end_to_end(&compliance, filter, Path::new(ORIGINAL), strict);
+                let run = || end_to_end(&compliance, filter, Path::new(ORIGINAL), strict);
+                let mut original = run();
+                if original.failed > 0 {
+                    // Its own races are not what is under test; a wrong test fails again.
+                    println!("test: the original failed; it gets a second chance, ours does not");
+                    original = run();
+                }
+                count += original;
             }
         }
     }
