@@ -41,7 +41,7 @@ impl Hub {
             return self.died(key, -1);
         };
         match rustix::process::waitpid(Some(pid), WaitOptions::NOHANG) {
-            Ok(Some((_, status))) => self.died(key, crate::children::code(status)),
+            Ok(Some((_, status))) => self.died(key, wire::sys::exit_code(status)),
             Ok(None) => {}
             // Not our child (a runtime that put it into a systemd scope, say):
             // its status is not for us to know, its end is.

@@ -2,41 +2,18 @@
 
 use crate::hub::Hub;
 use crate::life::{Event, State};
-use rustix::process::{Pid, Signal, WaitOptions, WaitStatus};
+use rustix::process::{Pid, WaitOptions};
 use wire::Key;
-use wire::sys::{SIGINT, SIGQUIT, SIGTERM};
-
-/// Bytes of one signalfd(2) record; the signal's number comes first.
-const RECORD: usize = 128;
-
-/// The status that engines know: the exit status, or 128 and the number of
-/// the signal that killed it.
-pub(crate) fn code(status: WaitStatus) -> i32 {
-    match (status.exit_status(), status.terminating_signal()) {
-        (Some(status), _) => status,
-        (None, Some(signal)) => 128 + signal,
-        (None, None) => -1,
-    }
-}
+use wire::sys::exit_code;
 
 impl Hub {
     /// Reads the signals that have come. Whatever asks us to end is meant for
     /// the containers; we end after them.
     pub(crate) fn signalled(&mut self) {
-        let mut buffer = [0u8; RECORD];
-        while let Ok(RECORD) = rustix::io::read(&self.signals, &mut buffer) {
-            let Some(number) = buffer.first_chunk::<4>() else {
-                break;
-            };
-            let signal = match i32::from_ne_bytes(*number) {
-                SIGTERM => Signal::TERM,
-                SIGINT => Signal::INT,
-                SIGQUIT => Signal::QUIT,
-                _ => continue,
-            };
+        while let Some(signal) = wire::sys::next_signal(&self.signals) {
             for (_, container) in self.tables.containers.iter() {
                 if let (State::Running, Some(pid)) = (container.state, container.pid) {
-                    let _ = rustix::process::kill_process(pid, signal);
+                    wire::sys::pass_on(signal, pid);
                 }
             }
         }
@@ -46,7 +23,7 @@ impl Hub {
     /// Reaps every child that has ended.
     pub(crate) fn reap(&mut self) {
         while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {
-            self.child_ended(pid, code(status));
+            self.child_ended(pid, exit_code(status));
         }
     }
 

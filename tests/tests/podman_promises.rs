@@ -12,8 +12,7 @@ const AT_ONCE: Duration = Duration::from_secs(5);
 /// The most memory an idle container's monitor may have written to, in kB.
 const PRIVATE_DIRTY_KB: u64 = 16;
 
-/// Sends its input back to the byte, with a terminal or without, but says something first: who is attached before a
-/// container's first output counts as the one it was started for, and the container would wait for that one.
+/// Sends its input back to the byte, with a terminal or without, and says when it can.
 const ECHO: &str = "[ -t 0 ] && stty raw -echo; echo ready; exec cat";
 
 /// Whether there is an exit file, or podman has read it and cleaned up already.

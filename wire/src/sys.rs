@@ -59,6 +59,40 @@ pub fn signalfd(mask: Mask) -> Result<OwnedFd, Errno> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
 }
 
+/// Bytes of one signalfd(2) record; the signal's number comes first.
+const SIGNAL_RECORD: usize = 128;
+
+/// The next of the signals that wait in a signalfd, by its number.
+pub fn next_signal(signals: impl AsFd) -> Option<i32> {
+    let mut record = [0u8; SIGNAL_RECORD];
+    match rustix::io::read(signals, &mut record) {
+        Ok(SIGNAL_RECORD) => record.first_chunk().map(|number| i32::from_ne_bytes(*number)),
+        _ => None,
+    }
+}
+
+/// Passes a signal that asks a monitor to end on to `pid`; any other is not
+/// meant for it.
+pub fn pass_on(signal: i32, pid: Pid) {
+    let signal = match signal {
+        SIGTERM => rustix::process::Signal::TERM,
+        SIGINT => rustix::process::Signal::INT,
+        SIGQUIT => rustix::process::Signal::QUIT,
+        _ => return,
+    };
+    let _ = rustix::process::kill_process(pid, signal);
+}
+
+/// The status that engines know: the exit status, or 128 and the number of
+/// the signal that killed the process; -1 for anything else.
+pub fn exit_code(status: rustix::process::WaitStatus) -> i32 {
+    match (status.exit_status(), status.terminating_signal()) {
+        (Some(status), _) => status,
+        (None, Some(signal)) => 128 + signal,
+        (None, None) => -1,
+    }
+}
+
 /// What happens when a signal arrives (sigaction(2)).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Disposition {

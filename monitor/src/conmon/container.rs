@@ -72,7 +72,7 @@ pub fn run(
         Err(text) => {
             log::error!("{text}");
             sync.send(record::key(&config), -1, text.as_bytes());
-            return ending::failure();
+            return ExitCode::FAILURE;
         }
     };
     let started = start(&config, &signals, start_pipe, oom_score_adj, &mut sync, &mut paths);
@@ -96,7 +96,7 @@ pub fn run(
         let _ = wire::sys::block_only(wire::sys::Mask::default());
         ending::run_exit_command(&config, oom_score_adj);
     }
-    ending::failure()
+    ExitCode::FAILURE
 }
 
 /// Makes us a daemon: nobody's terminal, everybody's parent.

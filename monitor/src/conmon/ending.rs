@@ -1,6 +1,6 @@
 //! What remains to be done when a container never came to be.
 
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, Stdio};
 use std::{fs, thread};
 
 use super::config::Config;
@@ -23,9 +23,4 @@ pub fn run_exit_command(config: &Config, oom_score_adj: Option<&str>) {
     if let Err(error) = status {
         log::error!("cannot run the exit command {}: {error}", command.program.display());
     }
-}
-
-/// The exit status of a process that failed.
-pub fn failure() -> ExitCode {
-    ExitCode::FAILURE
 }

@@ -1,8 +1,7 @@
 //! Waiting for the runtime, while serving what it needs to get on.
 
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::process::{Pid, Signal, WaitOptions};
-use wire::sys::{SIGINT, SIGQUIT, SIGTERM};
+use rustix::process::{Pid, WaitOptions};
 use wire::{Errno, OwnedFd};
 
 use super::terminal::ConsoleSocket;
@@ -12,8 +11,6 @@ use super::terminal::ConsoleSocket;
 const PIPE_CHECK_MS: i64 = 20;
 /// Largest pipe an unprivileged process may have (pipe(7), pipe-max-size).
 const MAX_PIPE: usize = 1 << 20;
-/// Bytes of one signalfd(2) record.
-const SIGNAL_RECORD: usize = 128;
 
 /// How the runtime ended, and what it sent.
 #[derive(Debug)]
@@ -29,8 +26,9 @@ pub struct Outcome {
 }
 
 /// Waits for the runtime to end. Meanwhile takes the terminal, passes on
-/// signals that ask us to end, and keeps `pipes` (errors last) from filling up. With `chatter`
-/// what is in them can only be the runtime's own, and may be dropped.
+/// signals that ask us to end, and keeps `pipes` (errors last) from filling up.
+/// With `chatter` what is in them can only be the runtime's own, and may be
+/// dropped.
 pub fn runtime(
     pid: Pid,
     signals: &OwnedFd,
@@ -50,7 +48,9 @@ pub fn runtime(
         let pause = Timespec { tv_sec: 0, tv_nsec: PIPE_CHECK_MS * 1_000_000 };
         let _ = rustix::event::poll(&mut polled, Some(&pause));
         drop(polled);
-        pass_on_signals(signals, pid);
+        while let Some(signal) = wire::sys::next_signal(signals) {
+            wire::sys::pass_on(signal, pid);
+        }
         for pipe in pipes {
             let dropped = make_room(pipe, chatter);
             let errors = pipes.last().is_some_and(|last| std::ptr::eq(*last, *pipe));
@@ -60,10 +60,7 @@ pub fn runtime(
         }
         // Before its end is looked at: it sends the terminal, then it ends.
         let ended = match rustix::process::waitpid(Some(pid), WaitOptions::NOHANG) {
-            Ok(Some((_, status))) => {
-                let killed = status.terminating_signal().map(|signal| 128 + signal);
-                Some(status.exit_status().or(killed).unwrap_or(-1))
-            }
+            Ok(Some((_, status))) => Some(wire::sys::exit_code(status)),
             Ok(None) | Err(Errno::INTR) => None,
             Err(_) => Some(-1),
         };
@@ -77,19 +74,6 @@ pub fn runtime(
             outcome.status = status;
             return outcome;
         }
-    }
-}
-
-fn pass_on_signals(signals: &OwnedFd, pid: Pid) {
-    let mut record = [0u8; SIGNAL_RECORD];
-    while let Ok(SIGNAL_RECORD) = rustix::io::read(signals, &mut record) {
-        let signal = match record.first_chunk::<4>().map(|number| i32::from_ne_bytes(*number)) {
-            Some(SIGTERM) => Signal::TERM,
-            Some(SIGINT) => Signal::INT,
-            Some(SIGQUIT) => Signal::QUIT,
-            _ => continue,
-        };
-        let _ = rustix::process::kill_process(pid, signal);
     }
 }
 
