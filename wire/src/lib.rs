@@ -1,5 +1,5 @@
-//! What the four programs share: the [`record`] of a container, the
-//! [`message`]s between hub and roles, the [`link`] that carries them with
+//! What the four programs share: the [`record`] of a container (in [`sealed`]
+//! memory), the [`message`]s between hub and roles, the [`link`] that carries them with
 //! file descriptors, the [`event`] loop, process start ([`start`]), the few
 //! system calls no library has ([`sys`]), one-line error messages
 //! ([`report`]), and the kernel's count of out-of-memory kills ([`oom`]). Nothing else belongs here.
@@ -9,7 +9,7 @@
 //! * All decoding is total. Bytes from another process never make us panic,
 //!   loop without end, or allocate.
 //! * File descriptors have one owner; whatever is refused is closed.
-//! * `unsafe` is here (in [`sys`], [`start`] and [`record`]) and nowhere else.
+//! * `unsafe` is here (in [`sys`], [`start`] and [`sealed`]) and nowhere else.
 
 #![cfg_attr(not(test), no_std)]
 // The one crate where `unsafe` may stand; each block says why it is sound.
@@ -22,6 +22,7 @@ pub mod message;
 pub mod oom;
 pub mod record;
 pub mod report;
+pub mod sealed;
 pub mod start;
 pub mod sys;
 

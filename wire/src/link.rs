@@ -9,7 +9,7 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
 };
 
-/// Most descriptors beside one message. A container needs 14.
+/// Most descriptors beside one message. A container needs 15.
 pub const MAX_FDS: usize = 16;
 
 /// Descriptors that came with a message. Dropping it closes them.

@@ -49,6 +49,8 @@ impl FdSet {
     /// Wakes whoever polls it when the container's memory may have run out: an
     /// eventfd (cgroup v1) or `memory.events` (cgroup v2).
     pub const OOM: FdSet = FdSet(1 << 13);
+    /// The datagram socket that the container notifies (sd_notify(3)).
+    pub const NOTIFY: FdSet = FdSet(1 << 14);
 
     /// Whether all of `other` is in here.
     pub fn has(self, other: FdSet) -> bool {
@@ -109,7 +111,7 @@ pub enum Message {
         /// Its name from now on.
         container: Key,
         /// log-writer: RECORD, LOG. attach-proxy: RECORD, and those of STDIN,
-        /// TTY, CTL, WINSZ that are there.
+        /// TTY, CTL, WINSZ, NOTIFY that are there.
         fds: FdSet,
         /// log-writer: an earlier log-writer was killed, so the log may end in
         /// the middle of a line. attach-proxy: the container's input was closed
@@ -148,8 +150,9 @@ pub enum Message {
         /// Whose.
         container: Key,
     },
-    /// log-writer: the container is dead. Write out what is there, answer
+    /// The container is dead. log-writer: write out what is there, answer
     /// `Drained`; clients that have not read all yet are served further.
+    /// attach-proxy: pass its last notifications on, answer `Drained`.
     Drain {
         /// Whose.
         container: Key,
@@ -168,7 +171,8 @@ pub enum Message {
         /// How many messages the role has received so far.
         seen: u32,
     },
-    /// The log is complete and, unless told otherwise, on disk.
+    /// log-writer: the log is complete and, unless told otherwise, on disk.
+    /// attach-proxy: no notification comes any more.
     Drained {
         /// Whose.
         container: Key,
@@ -209,6 +213,12 @@ pub enum Message {
         /// Whose.
         container: Key,
     },
+    /// attach-proxy: something for the host's notification socket. Fds: a
+    /// sealed memfd with the text.
+    Notification {
+        /// Whose.
+        container: Key,
+    },
 }
 
 impl Message {
@@ -235,6 +245,7 @@ impl Message {
             InputDone { container, client } => (16, 0, container.0, client.0),
             CloseStdin { container } => (17, 0, container.0, 0),
             ReopenAsked { container } => (18, 0, container.0, 0),
+            Notification { container } => (19, 0, container.0, 0),
         };
         let [s0, s1] = short.to_le_bytes();
         let [a0, a1, a2, a3] = u32::to_le_bytes(a);
@@ -281,6 +292,7 @@ impl Message {
             16 => InputDone { container, client },
             17 => CloseStdin { container },
             18 => ReopenAsked { container },
+            19 => Notification { container },
             _ => return None,
         };
         // Unused fields must be zero, so that they can get a meaning later.
@@ -296,7 +308,7 @@ impl Message {
                 fds.has(FdSet::RECORD) && count == fds.len()
             }
             Output { fds, .. } => !fds.is_empty() && count == fds.len(),
-            Client { .. } | Log { .. } => count == 1,
+            Client { .. } | Log { .. } | Notification { .. } => count == 1,
             _ => count == 0,
         }
     }
@@ -310,7 +322,7 @@ mod tests {
 
     fn any_message() -> impl Strategy<Value = Message> {
         use Message::*;
-        (0..17u8, any::<u32>(), any::<u32>(), any::<bool>(), any::<u16>()).prop_map(
+        (0..18u8, any::<u32>(), any::<u32>(), any::<bool>(), any::<u16>()).prop_map(
             |(kind, a, b, flag, set)| {
                 let (container, client) = (Key(a), Key(b));
                 match kind {
@@ -331,6 +343,7 @@ mod tests {
                     14 if flag => Eof { container, stream: Stream::Stdout },
                     14 => Eof { container, stream: Stream::Stderr },
                     15 => InputDone { container, client },
+                    16 => Notification { container },
                     _ => CloseStdin { container },
                 }
             },

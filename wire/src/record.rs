@@ -7,10 +7,11 @@
 //! are. Numbers are eight bytes, little-endian. Unknown tags are skipped; a
 //! tag may occur several times where its description says so.
 
-use crate::{AsFd, Errno, OwnedFd};
-use core::ffi::{CStr, c_void};
-use rustix::fs::{MemfdFlags, SealFlags};
-use rustix::mm::{MapFlags, ProtFlags};
+use crate::sealed::Sealed;
+use crate::{AsFd, Errno};
+use core::ffi::CStr;
+
+pub use crate::sealed::seal;
 
 /// First bytes of every record; the last one is the version of the layout.
 pub const MAGIC: [u8; 8] = *b"conmote\x01";
@@ -75,6 +76,10 @@ pub enum Tag {
     /// Number: non-zero when journal entries for parts of lines are not to be
     /// marked as such.
     JournalUnmarked = 22,
+    /// The host's notification socket as `NOTIFY_SOCKET` has it (sd_notify(3)):
+    /// a path of at most 107 bytes, or `@` and an abstract name; absent when
+    /// nobody is to be notified.
+    NotifySocket = 31,
 }
 
 /// Writes the fields of a record, piece by piece, to wherever the caller
@@ -125,26 +130,6 @@ impl<Put: FnMut(&[u8])> Encoder<Put> {
         (self.put)(&(tag as u16).to_le_bytes());
         (self.put)(&(len as u32).to_le_bytes());
     }
-}
-
-/// Puts an encoded record into a memfd that nobody can change any more
-/// (memfd_create(2), fcntl(2) F_ADD_SEALS).
-pub fn seal(bytes: &[u8]) -> Result<OwnedFd, Errno> {
-    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    // Some nodes refuse memfds that could be executed (vm.memfd_noexec);
-    // kernels before 6.3 do not know the flag.
-    let fd = match rustix::fs::memfd_create(c"conmote-record", flags | MemfdFlags::NOEXEC_SEAL) {
-        Err(Errno::INVAL) => rustix::fs::memfd_create(c"conmote-record", flags)?,
-        other => other?,
-    };
-    let mut rest = bytes;
-    while !rest.is_empty() {
-        let written = rustix::io::write(&fd, rest)?;
-        rest = rest.get(written..).unwrap_or(&[]);
-    }
-    let seals = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
-    rustix::fs::fcntl_add_seals(&fd, seals)?;
-    Ok(fd)
 }
 
 /// The fields of an encoded record. Total: stops at the first that is cut off.
@@ -223,55 +208,21 @@ impl<'a> Iterator for Fields<'a> {
 /// A mapped record. Map it for as long as a look takes: the mapping costs page
 /// tables while it lives.
 pub struct Record {
-    start: *mut c_void,
-    len: usize,
+    sealed: Sealed,
 }
 
 impl Record {
     /// Maps the record in `fd`. Refuses ([`Errno::INVAL`]) what is not sealed
     /// or does not begin like a record.
     pub fn map(fd: impl AsFd) -> Result<Record, Errno> {
-        let needed = SealFlags::SHRINK | SealFlags::WRITE;
-        if !rustix::fs::fcntl_get_seals(&fd)?.contains(needed) {
-            return Err(Errno::INVAL);
-        }
-        let len = usize::try_from(rustix::fs::fstat(&fd)?.st_size).map_err(|_| Errno::INVAL)?;
-        if !(MAGIC.len()..=MAX_LEN).contains(&len) {
-            return Err(Errno::INVAL);
-        }
-        // SAFETY: a new mapping at an address the kernel chooses overlaps
-        // nothing. The seals guarantee that its bytes neither change nor go.
-        let start = unsafe {
-            rustix::mm::mmap(
-                core::ptr::null_mut(),
-                len,
-                ProtFlags::READ,
-                MapFlags::PRIVATE,
-                &fd,
-                0,
-            )?
-        };
-        let record = Record { start, len };
-        Fields::new(record.bytes()).ok_or(Errno::INVAL)?;
-        Ok(record)
+        let sealed = Sealed::map(fd, MAX_LEN)?;
+        Fields::new(sealed.bytes()).ok_or(Errno::INVAL)?;
+        Ok(Record { sealed })
     }
 
     /// Its fields.
     pub fn fields(&self) -> Fields<'_> {
-        Fields::new(self.bytes()).unwrap_or(Fields { rest: &[] })
-    }
-
-    fn bytes(&self) -> &[u8] {
-        // SAFETY: `start` and `len` are a live mapping of this object, sealed
-        // against change (see `map`); it is unmapped in `drop` only.
-        unsafe { core::slice::from_raw_parts(self.start.cast(), self.len) }
-    }
-}
-
-impl Drop for Record {
-    fn drop(&mut self) {
-        // SAFETY: the mapping is ours, and no slice of it outlives `self`.
-        let _ = unsafe { rustix::mm::munmap(self.start, self.len) };
+        Fields::new(self.sealed.bytes()).unwrap_or(Fields { rest: &[] })
     }
 }
 
@@ -308,15 +259,11 @@ mod tests {
         assert_eq!(fields.zone(999), (3600, 1000));
         assert_eq!(fields.zone(1000), (7200, 2000));
         assert_eq!(fields.zone(5000), (-1800, i64::MAX));
-        assert_eq!(rustix::io::write(&fd, b"x"), Err(Errno::PERM));
     }
 
     #[test]
-    fn a_file_that_could_still_change_is_refused() {
-        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-        let fd = rustix::fs::memfd_create(c"open", flags).unwrap();
-        rustix::io::write(&fd, &example()).unwrap();
-        assert_eq!(Record::map(&fd).err(), Some(Errno::INVAL));
+    fn sealed_bytes_that_are_no_record_are_refused() {
+        assert_eq!(Record::map(seal(b"READY=1").unwrap()).err(), Some(Errno::INVAL));
     }
 
     proptest! {
