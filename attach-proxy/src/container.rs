@@ -1,5 +1,5 @@
 //! A container as the proxy knows it: where its input goes, its terminal, its
-//! control FIFOs.
+//! control FIFOs, its notify socket.
 
 use crate::control::{Bad, Command, Lines, Source};
 use crate::ports::{Ports, Token};
@@ -45,6 +45,8 @@ pub(crate) struct Container {
     pub(crate) turn: usize,
     control: Option<Fifo>,
     window_size: Option<Fifo>,
+    /// Where it sends its notifications.
+    pub(crate) notify: Option<OwnedFd>,
 }
 
 struct Fifo {
@@ -57,7 +59,7 @@ impl Container {
     /// `input_closed`: whatever clients send is dropped.
     pub(crate) fn new(set: FdSet, fds: Fds, input_closed: bool) -> Result<Self, Errno> {
         let (mut record, mut pipe, mut terminal) = (None, None, None);
-        let (mut control, mut window_size) = (None, None);
+        let (mut control, mut window_size, mut notify) = (None, None, None);
         for (bit, fd) in set.bits().zip(fds) {
             let place = match bit {
                 FdSet::RECORD => &mut record,
@@ -65,6 +67,7 @@ impl Container {
                 FdSet::TTY => &mut terminal,
                 FdSet::CTL => &mut control,
                 FdSet::WINSZ => &mut window_size,
+                FdSet::NOTIFY => &mut notify,
                 // Not for us: closed here.
                 _ => continue,
             };
@@ -93,6 +96,7 @@ impl Container {
             turn: 0,
             control: control.map(fifo),
             window_size: window_size.map(fifo),
+            notify,
         })
     }
 
@@ -107,6 +111,9 @@ impl Container {
         if let Some(fifo) = &self.window_size {
             ports.watch_readable(&fifo.fd, Token::WindowSize(own))?;
         }
+        if let Some(socket) = &self.notify {
+            ports.watch_readable(socket, Token::Notify(own))?;
+        }
         Ok(())
     }
 
@@ -116,8 +123,9 @@ impl Container {
         if let Some(input) = self.input_fd() {
             ports.events.remove(input);
         }
-        for fifo in self.control.iter().chain(&self.window_size) {
-            ports.events.remove(&fifo.fd);
+        let fifos = self.control.iter().chain(&self.window_size).map(|fifo| &fifo.fd);
+        for fd in fifos.chain(&self.notify) {
+            ports.events.remove(fd);
         }
     }
 

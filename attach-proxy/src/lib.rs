@@ -2,15 +2,17 @@
 //!
 //! The hub starts it when there is such work, with the link as its standard
 //! input, and gives it containers and their attached clients. It delivers what
-//! clients send to the container's stdin or terminal ([`input`]), and does what
-//! is written into the `ctl` and `winsz` FIFOs ([`control`]). When there has
-//! been nothing to do for a moment it says so, and the hub ends it by closing
-//! the link ([`serve`]).
+//! clients send to the container's stdin or terminal ([`input`]), does what is
+//! written into the `ctl` and `winsz` FIFOs ([`control`]), and chooses which of
+//! a container's notifications the host hears ([`notify`]). When there has been
+//! nothing to do for a moment it says so, and the hub ends it by closing the
+//! link ([`serve`]).
 //!
 //! # Invariants
 //! * It can be killed at any point. A packet is taken off a client's socket
 //!   only when the container has all of it, so none is lost; what was delivered
-//!   in part is delivered anew by the next proxy.
+//!   in part is delivered anew by the next proxy. The same goes for
+//!   notifications.
 //! * Packets of several clients never mix. While a container has taken part of
 //!   one, no other client of it is read; other containers go on.
 //! * After every wake-up the hub's messages come first.
@@ -31,6 +33,7 @@
 mod container;
 mod control;
 mod input;
+mod notify;
 mod packet;
 mod ports;
 mod serve;

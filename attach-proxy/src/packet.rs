@@ -60,6 +60,19 @@ impl PacketBuffer<'_> {
         Ok(self.large.bytes.get(..len.min(MAX_PACKET)).unwrap_or(&[]))
     }
 
+    /// At most `max` bytes of the next datagram, which stays in its socket.
+    /// Empty for an empty one. [`Errno::AGAIN`]: none is there.
+    pub(crate) fn peek_beginning(
+        &mut self,
+        socket: impl AsFd,
+        max: usize,
+    ) -> Result<&mut [u8], Errno> {
+        *self.large_used = true;
+        let room = self.large.bytes.get_mut(..max).unwrap_or_default();
+        let len = receive(&socket, room, RecvFlags::PEEK)?;
+        Ok(room.get_mut(..len).unwrap_or_default())
+    }
+
     /// Returns the memory that large packets took. For when the proxy is about
     /// to sleep.
     pub(crate) fn give_back(&mut self) {

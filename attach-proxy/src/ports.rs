@@ -2,7 +2,7 @@
 //! loop, with the names that watched descriptors have there.
 
 use wire::event::{EventFlags, Events};
-use wire::{AsFd, Errno, Key, Link, Message};
+use wire::{AsFd, BorrowedFd, Errno, Key, Link, Message};
 
 use rustix::event::{PollFd, PollFlags, poll};
 
@@ -27,6 +27,8 @@ pub(crate) enum Token {
     Control(Key),
     /// A container's `winsz` FIFO.
     WindowSize(Key),
+    /// A container's notify socket.
+    Notify(Key),
 }
 
 impl Token {
@@ -37,6 +39,7 @@ impl Token {
             Token::Input(key) => (2, key),
             Token::Control(key) => (3, key),
             Token::WindowSize(key) => (4, key),
+            Token::Notify(key) => (5, key),
         };
         kind << 32 | u64::from(key.0)
     }
@@ -50,6 +53,7 @@ impl Token {
             2 => Token::Input(key),
             3 => Token::Control(key),
             4 => Token::WindowSize(key),
+            5 => Token::Notify(key),
             _ => return None,
         })
     }
@@ -94,7 +98,12 @@ impl Ports {
     /// every round of its loop and never waits for us. A hub that is gone is
     /// noticed when its link is read.
     pub(crate) fn tell(&self, message: Message) {
-        while let Err(Errno::AGAIN) = self.link.send(&message, &[]) {
+        self.tell_with(message, &[]);
+    }
+
+    /// The same, with descriptors.
+    pub(crate) fn tell_with(&self, message: Message, fds: &[BorrowedFd<'_>]) {
+        while let Err(Errno::AGAIN) = self.link.send(&message, fds) {
             self.await_link(PollFlags::OUT);
         }
     }

@@ -102,6 +102,19 @@ impl Proxy {
         }
     }
 
+    /// A container, and the buffer to serve it with.
+    pub(crate) fn container_and_buffer(
+        &mut self,
+        own: Key,
+    ) -> Option<(&mut Container, PacketBuffer<'_>)> {
+        let buffer = PacketBuffer {
+            small: &mut self.small,
+            large: &mut self.large,
+            large_used: &mut self.large_used,
+        };
+        Some((self.containers.get_mut(own)?, buffer))
+    }
+
     fn packet_buffer(&mut self) -> PacketBuffer<'_> {
         PacketBuffer {
             small: &mut self.small,
@@ -157,6 +170,7 @@ impl Proxy {
             Message::DropClient { container, client, behind } => {
                 self.detach(container, client, behind)
             }
+            Message::Drain { container } => self.relay_last(container, ports),
             Message::Forget { container } => self.forget(container, ports),
             _ => wire::warning!(crate::NAME, "message that is not for this program ignored"),
         }
@@ -254,6 +268,7 @@ impl Proxy {
             Token::Input(_) => {}
             Token::Control(own) => self.read_fifo(own, Source::Control, ports),
             Token::WindowSize(own) => self.read_fifo(own, Source::WindowSize, ports),
+            Token::Notify(own) => self.relay(own, ports),
         }
     }
 

@@ -35,7 +35,7 @@ impl Hub {
         self.watch_listener(key);
         self.accept_all(key, true);
         self.watch_outputs(key);
-        self.watch_fifos(key);
+        self.watch_inboxes(key);
         self.watch_oom(key);
         let Some(pid) = pid else {
             return self.died(key, -1);

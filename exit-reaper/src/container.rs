@@ -45,6 +45,8 @@ pub(crate) struct Container {
     pub(crate) leaks: Option<OwnedFd>,
     /// Wakes us when memory may have run out; `None` once the engine is told.
     pub(crate) oom: Option<OwnedFd>,
+    /// Where the container sends its notifications.
+    pub(crate) notify: Option<OwnedFd>,
     /// When to look at the count once more, in ms of the clock.
     pub(crate) oom_at: Option<u64>,
 
@@ -58,6 +60,13 @@ pub(crate) struct Container {
     exec: bool,
     /// The log may not be on disk yet.
     pub(crate) log_dirty: bool,
+    /// The last notification could not be sent.
+    pub(crate) notification_lost: bool,
+    /// It is dead, and a log-writer has yet to say that the log is complete.
+    pub(crate) awaits_log: bool,
+    /// It is dead, and an attach-proxy has yet to say that it has read the last
+    /// of its notifications.
+    pub(crate) awaits_notifications: bool,
     /// No client may send input any more.
     pub(crate) input_closed: bool,
     /// A log-writer was lost while it had this container's output.
@@ -66,7 +75,7 @@ pub(crate) struct Container {
     pub(crate) writer_told: bool,
     /// ... and has its output; else the hub watches it.
     pub(crate) output_given: bool,
-    /// The running attach-proxy knows this container and has its FIFOs; else
+    /// The running attach-proxy knows this container and has its inboxes; else
     /// the hub watches them.
     pub(crate) proxy_told: bool,
 }
@@ -95,7 +104,8 @@ impl Container {
             log,
             leaks,
             oom,
-            ..,
+            notify,
+            _,
         ] = slots;
         let record = record.ok_or(Errno::INVAL)?;
         let (timeout, exec) = {
@@ -130,10 +140,14 @@ impl Container {
             leaks,
             oom,
             oom_at: None,
+            notify,
             output_seen: false,
             program: pid.and_then(program),
             exec,
             log_dirty: false,
+            notification_lost: false,
+            awaits_log: false,
+            awaits_notifications: false,
             input_closed: false,
             repair: false,
             writer_told: false,
@@ -166,14 +180,15 @@ impl Container {
         [(FdSet::STDIN, stdin), (FdSet::TTY, &self.tty)]
             .into_iter()
             .filter_map(|(bit, fd)| Some((bit, fd.as_ref()?)))
-            .chain(self.fifos())
+            .chain(self.inboxes())
     }
 
-    /// The FIFOs that engines write commands to.
-    pub(crate) fn fifos(&self) -> impl Iterator<Item = (FdSet, &OwnedFd)> {
-        [(FdSet::CTL, &self.ctl), (FdSet::WINSZ, &self.winsz)]
-            .into_iter()
-            .filter_map(|(bit, fd)| Some((bit, fd.as_ref()?)))
+    /// What an attach-proxy is started for as soon as something comes in: the
+    /// FIFOs that engines write commands to, and the notify socket.
+    pub(crate) fn inboxes(&self) -> impl Iterator<Item = (FdSet, &OwnedFd)> {
+        let all =
+            [(FdSet::CTL, &self.ctl), (FdSet::WINSZ, &self.winsz), (FdSet::NOTIFY, &self.notify)];
+        all.into_iter().filter_map(|(bit, fd)| Some((bit, fd.as_ref()?)))
     }
 
     /// Whether it takes what attached clients send, or did so once: then the

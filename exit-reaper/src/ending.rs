@@ -1,14 +1,14 @@
 //! What is done when a container ends, as [`crate::life`] orders it.
 
-use crate::container::Container;
 use crate::hub::Hub;
-use crate::life::{Action, Event, State, next};
+use crate::life::{Action, Event, next};
 use crate::oom::Moment;
+use crate::role::Kind;
 use crate::{command, publish};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::Signal;
 use wire::record::Tag;
-use wire::{Errno, Key, Message, Record};
+use wire::{Errno, Key, Message, OwnedFd, Record};
 
 /// How long a container may take to die of SIGKILL, in ms. A frozen one never
 /// does; its engine was promised an answer.
@@ -95,12 +95,52 @@ impl Hub {
         container.kill_at = None;
         container.deadline = Some(self.now + DRAIN_MS);
         self.accept(key);
-        let container = self.tables.containers.get(key)?;
-        if !container.output_given && !container.log_dirty && !output_waits(container) {
-            return Some(Event::Drained);
+        let container = self.tables.containers.get_mut(key)?;
+        container.awaits_log = container.output_given
+            || container.log_dirty
+            || container.outputs().any(|(_, fd)| readable(fd));
+        container.awaits_notifications =
+            container.notify.as_ref().is_some_and(|fd| container.proxy_told || readable(fd));
+        for kind in [Kind::Writer, Kind::Proxy] {
+            if self.awaits(key, kind) {
+                self.ask_to_finish(key, kind);
+            }
         }
-        self.ask_to_drain(key);
-        None
+        let container = self.tables.containers.get(key)?;
+        (!container.awaits_log && !container.awaits_notifications).then_some(Event::Drained)
+    }
+
+    /// Whether a dead container waits for that role to say that it is done.
+    pub(crate) fn awaits(&self, key: Key, kind: Kind) -> bool {
+        self.tables.containers.get(key).is_some_and(|container| match kind {
+            Kind::Writer => container.awaits_log,
+            Kind::Proxy => container.awaits_notifications,
+        })
+    }
+
+    /// Asks it to; anew if an earlier one was lost.
+    pub(crate) fn ask_to_finish(&mut self, key: Key, kind: Kind) {
+        match kind {
+            Kind::Writer => self.ask_to_drain(key),
+            Kind::Proxy => self.ask_for_notifications(key),
+        }
+    }
+
+    /// That role has done its part for a dead container.
+    pub(crate) fn drained(&mut self, key: Key, kind: Kind) {
+        let Some(container) = self.tables.containers.get_mut(key) else {
+            return;
+        };
+        match kind {
+            Kind::Writer => {
+                container.log_dirty = false;
+                container.awaits_log = false;
+            }
+            Kind::Proxy => container.awaits_notifications = false,
+        }
+        if !container.awaits_log && !container.awaits_notifications {
+            self.step(key, Event::Drained);
+        }
     }
 
     /// Has the log-writer write out everything. If none can be started, the
@@ -139,8 +179,8 @@ impl Hub {
             return;
         };
         let outputs = container.outputs().map(|(_, fd)| fd);
-        let fifos = container.fifos().map(|(_, fd)| fd);
-        for fd in outputs.chain(fifos).chain(&container.listener) {
+        let inboxes = container.inboxes().map(|(_, fd)| fd);
+        for fd in outputs.chain(inboxes).chain(&container.listener) {
             self.events.remove(fd);
         }
         let forget = Message::Forget { container: key };
@@ -160,12 +200,15 @@ impl Hub {
         container.listener = None;
         container.ctl = None;
         container.winsz = None;
+        container.notify = None;
         container.log = None;
         container.input_closed = true;
         container.writer_told = false;
         container.proxy_told = false;
         container.output_given = false;
         container.log_dirty = false;
+        container.awaits_log = false;
+        container.awaits_notifications = false;
     }
 
     fn run_command(&mut self, key: Key) -> Option<Event> {
@@ -210,19 +253,12 @@ impl Hub {
         self.status = container.status;
         None
     }
-
-    /// Whether `catch_up` has to ask for this container's drain again.
-    pub(crate) fn drains(&self, key: Key) -> bool {
-        self.tables.containers.get(key).is_some_and(|c| c.state == State::Draining)
-    }
 }
 
-/// Whether there is output nobody has read yet.
-fn output_waits(container: &Container) -> bool {
-    container.outputs().any(|(_, fd)| {
-        let mut polled = [PollFd::new(fd, PollFlags::IN)];
-        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-        let found = rustix::event::poll(&mut polled, Some(&now));
-        found.is_ok() && polled.iter().any(|fd| fd.revents().contains(PollFlags::IN))
-    })
+/// Whether there is something in it that nobody has read yet.
+fn readable(fd: &OwnedFd) -> bool {
+    let mut polled = [PollFd::new(fd, PollFlags::IN)];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let found = rustix::event::poll(&mut polled, Some(&now));
+    found.is_ok() && polled.iter().any(|fd| fd.revents().contains(PollFlags::IN))
 }

@@ -38,7 +38,7 @@ pub(crate) enum Source {
     Role(Kind),
     Listener(Key),
     Output(Key, FdSet),
-    Fifo(Key),
+    Inbox(Key),
     Client(Key),
     Pidfd(Key),
     Oom(Key),
@@ -53,7 +53,7 @@ impl Source {
             Source::Role(Kind::Proxy) => (2, 1, Key(0)),
             Source::Listener(key) => (3, 0, key),
             Source::Output(key, part) => (4, part.0, key),
-            Source::Fifo(key) => (5, 0, key),
+            Source::Inbox(key) => (5, 0, key),
             Source::Client(key) => (6, 0, key),
             Source::Pidfd(key) => (7, 0, key),
             Source::Oom(key) => (8, 0, key),
@@ -70,7 +70,7 @@ impl Source {
             (2, _) => Source::Role(Kind::Proxy),
             (3, _) => Source::Listener(key),
             (4, part) => Source::Output(key, FdSet(part)),
-            (5, _) => Source::Fifo(key),
+            (5, _) => Source::Inbox(key),
             (6, _) => Source::Client(key),
             (7, _) => Source::Pidfd(key),
             (8, _) => Source::Oom(key),
@@ -159,7 +159,7 @@ impl Hub {
             Some(Source::Monitor) => self.read_monitor(),
             Some(Source::Role(kind)) => self.read_role(kind),
             Some(Source::Output(key, part)) => self.output_ready(key, part, event.flags),
-            Some(Source::Fifo(key)) => {
+            Some(Source::Inbox(key)) => {
                 self.tell_proxy(key);
             }
             Some(Source::Client(key)) => self.drop_client(key, false),
@@ -228,7 +228,7 @@ mod tests {
             Source::Role(Kind::Proxy),
             Source::Listener(key),
             Source::Output(key, FdSet::STAGE_READ),
-            Source::Fifo(key),
+            Source::Inbox(key),
             Source::Client(key),
             Source::Pidfd(key),
             Source::Oom(key),

@@ -2,7 +2,8 @@
 //!
 //! It is the container's parent (child subreaper), holds every descriptor of
 //! it, accepts attach clients, starts the log-writer when there is output and
-//! the attach-proxy when there is input, records the container's end, and runs
+//! the attach-proxy when there is input, notifies the host in a container's
+//! name, records the container's end, and runs
 //! the exit command. It serves any number of containers; one, when `monitor`
 //! has become it through the conmon front door.
 //!
@@ -33,6 +34,7 @@ mod container;
 mod ending;
 mod hub;
 mod life;
+mod notify;
 mod oom;
 mod publish;
 mod role;

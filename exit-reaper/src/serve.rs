@@ -7,6 +7,10 @@ use wire::link::{MAX_FDS, Refusal};
 use wire::message::Stream;
 use wire::{AsFd, BorrowedFd, FdSet, Fds, Key, Message, OwnedFd};
 
+/// Messages of a role that are read before others get their turn. A container
+/// that floods us with notifications would keep us reading for ever.
+const MESSAGES_PER_TURN: usize = 64;
+
 type Borrowed<'a> = heapless::Vec<BorrowedFd<'a>, MAX_FDS>;
 
 /// Collects descriptors in the order in which they are sent.
@@ -71,16 +75,16 @@ impl Hub {
         container.outputs().for_each(|(_, fd)| self.events.remove(fd));
     }
 
-    /// Watches the FIFOs that no attach-proxy has.
-    pub(crate) fn watch_fifos(&self, key: Key) {
+    /// Watches the inboxes that no attach-proxy has.
+    pub(crate) fn watch_inboxes(&self, key: Key) {
         let Some(container) = self.tables.containers.get(key) else {
             return;
         };
         if container.proxy_told {
             return;
         }
-        for (_, fd) in container.fifos() {
-            let _ = self.events.add(fd, Source::Fifo(key).token(), EventFlags::IN);
+        for (_, fd) in container.inboxes() {
+            let _ = self.events.add(fd, Source::Inbox(key).token(), EventFlags::IN);
         }
     }
 
@@ -167,17 +171,17 @@ impl Hub {
         container.log_dirty |= container.log.is_some();
     }
 
-    /// Gives a container's FIFOs and its clients' input to the attach-proxy.
+    /// Gives a container's inboxes and its clients' input to the attach-proxy.
     /// Starts it. If that cannot be, they wait until [`Hub::catch_up`].
-    pub(crate) fn tell_proxy(&mut self, key: Key) {
+    pub(crate) fn tell_proxy(&mut self, key: Key) -> bool {
         if let Some(container) = self.tables.containers.get(key) {
-            container.fifos().for_each(|(_, fd)| self.events.remove(fd));
+            container.inboxes().for_each(|(_, fd)| self.events.remove(fd));
         }
         if !self.ensure(Kind::Proxy) {
-            return;
+            return false;
         }
         let Some(container) = self.tables.containers.get_mut(key) else {
-            return;
+            return false;
         };
         if !container.proxy_told {
             let record = core::iter::once((FdSet::RECORD, &container.record));
@@ -196,11 +200,13 @@ impl Hub {
                 self.proxy.send(&message, &[client.socket.as_fd()]);
             }
         }
+        true
     }
 
-    /// Reads what a role has sent.
+    /// Reads what a role has sent; of a role that keeps sending, so much that
+    /// everybody else gets a turn.
     pub(crate) fn read_role(&mut self, kind: Kind) {
-        loop {
+        for _ in 0..MESSAGES_PER_TURN {
             let Some(link) = self.role(kind).link() else {
                 return;
             };
@@ -211,7 +217,7 @@ impl Hub {
                         return;
                     }
                 }
-                Ok((message, fds)) => self.role_says(message, fds),
+                Ok((message, fds)) => self.role_says(kind, message, fds),
                 Err(Refusal::Empty) => return,
                 Err(Refusal::Garbage) => {
                     wire::error!(crate::NAME, "garbage from {kind:?}; starting it anew");
@@ -222,14 +228,10 @@ impl Hub {
         }
     }
 
-    fn role_says(&mut self, message: Message, mut fds: Fds) {
+    fn role_says(&mut self, kind: Kind, message: Message, mut fds: Fds) {
         match message {
-            Message::Drained { container } => {
-                if let Some(container) = self.tables.containers.get_mut(container) {
-                    container.log_dirty = false;
-                }
-                self.step(container, crate::life::Event::Drained);
-            }
+            Message::Drained { container } => self.drained(container, kind),
+            Message::Notification { container } => self.notify_host(container, fds),
             Message::Log { container } => {
                 if let Some(container) = self.tables.containers.get_mut(container) {
                     container.log = fds.pop();
@@ -303,13 +305,17 @@ impl Hub {
         while let Some(key) = self.tables.containers.next_key(from) {
             from = key.slot() + 1;
             match kind {
-                Kind::Writer if self.drains(key) => self.ask_to_drain(key),
+                _ if self.awaits(key, kind) => self.ask_to_finish(key, kind),
                 Kind::Writer => self.watch_outputs(key),
                 Kind::Proxy => {
                     let mut clients = self.tables.clients.iter();
                     let waits = clients.any(|(_, client)| client.container == key && client.input);
                     drop(clients);
-                    if waits { self.tell_proxy(key) } else { self.watch_fifos(key) }
+                    if waits {
+                        self.tell_proxy(key);
+                    } else {
+                        self.watch_inboxes(key);
+                    }
                 }
             }
         }

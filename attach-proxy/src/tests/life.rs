@@ -105,7 +105,7 @@ fn garbage_from_the_hub_counts_as_seen_and_changes_nothing() {
     hub.container(POD, false, &[(FdSet::STDIN, &write)]);
     rustix::net::send(&hub.link, b"garbage", SendFlags::empty()).unwrap();
     hub.tell(Message::Log { container: POD }, &[stdin.as_fd()]);
-    hub.tell(Message::Drain { container: POD }, &[]);
+    hub.tell(Message::Reopen { container: POD }, &[]);
     let nowhere =
         Message::DropClient { container: key(1023, 1), client: key(4095, 1), behind: false };
     hub.tell(nowhere, &[]);

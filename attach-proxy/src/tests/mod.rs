@@ -5,6 +5,7 @@
 
 mod fifos;
 mod life;
+mod notifications;
 mod pipes;
 mod terminals;
 

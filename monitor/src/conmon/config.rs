@@ -51,7 +51,8 @@ pub struct Config {
     pub timeout: Option<Duration>,
     /// Stay in the foreground; no pid file of our own is written then.
     pub sync: bool,
-    /// Host socket to which the container's notifications are passed.
+    /// Host socket to which the container's notifications are passed, as
+    /// `NOTIFY_SOCKET` names it (sd_notify(3)); only with a bundle.
     pub sdnotify_socket: Option<PathBuf>,
     /// Set `LISTEN_PID` to the runtime's process id whatever it was.
     pub replace_listen_pid: bool,

@@ -139,6 +139,9 @@ fn start(
 ) -> Result<Started, Failure> {
     let attach = matches!(config.mode, Job::Exec { attach: true, .. });
     let mut fds = Vec::new();
+    if let (Some(bundle), Some(_)) = (&config.bundle, &config.sdnotify_socket) {
+        fds.push(setup::notify_socket(bundle, paths).map_err(Failure::before_runtime)?);
+    }
     let (stdio, console) = open_stdio(config, &mut fds).map_err(Failure::before_runtime)?;
     if let Some(bundle) = config.bundle.as_deref().filter(|_| !config.log.passthrough) {
         setup::bundle_files(config, bundle, paths, &mut fds).map_err(Failure::before_runtime)?;

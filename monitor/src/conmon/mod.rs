@@ -11,6 +11,7 @@ pub mod ending;
 pub mod files;
 pub mod record;
 pub mod setup;
+pub mod socket;
 pub mod strerror;
 pub mod supervise;
 pub mod terminal;

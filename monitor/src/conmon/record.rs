@@ -29,6 +29,7 @@ pub fn encode(
         (Tag::PersistDir, &config.persist_dir),
         (Tag::AttachPath, &paths.attach),
         (Tag::SocketLink, &paths.link),
+        (Tag::NotifySocket, &config.sdnotify_socket),
     ];
     for (tag, value) in optional {
         if let Some(value) = value {

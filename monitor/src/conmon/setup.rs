@@ -1,4 +1,4 @@
-//! What is opened before the runtime is called: pipes, attach socket, FIFOs.
+//! What is opened before the runtime is called: pipes, sockets, FIFOs.
 
 use std::ffi::CString;
 use std::fs;
@@ -6,16 +6,13 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, FileType, Mode, OFlags};
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use rustix::net::SocketType;
 use rustix::pipe::PipeFlags;
 use wire::{AsFd, Errno, FdSet, OwnedFd};
 
 use super::config::Config;
+use super::socket;
 use crate::inherited::text;
-
-/// Connections that may wait before they are accepted. While the runtime works
-/// nobody accepts; conmon's 10 is few for engines that attach in parallel.
-const BACKLOG: i32 = 128;
 
 /// What was made in the file system, to be removed at the end.
 #[derive(Debug, Default)]
@@ -26,12 +23,15 @@ pub struct Paths {
     pub link: Option<PathBuf>,
     /// The `ctl` and `winsz` FIFOs.
     pub fifos: Vec<PathBuf>,
+    /// The notify socket; left behind by a container that was started.
+    pub notify: Option<PathBuf>,
 }
 
 impl Paths {
     /// Removes everything, after a failure.
     pub fn remove(&self) {
-        for path in self.attach.iter().chain(&self.link).chain(&self.fifos) {
+        let all = self.attach.iter().chain(&self.link).chain(&self.fifos).chain(&self.notify);
+        for path in all {
             let _ = fs::remove_file(path);
         }
     }
@@ -108,7 +108,7 @@ pub fn bundle_files(
         paths.link = Some(link);
     }
     let attach = bundle.join("attach");
-    let listener = listen(&attach, SocketType::SEQPACKET).map_err(|error| {
+    let listener = socket::listen(&attach, SocketType::SEQPACKET).map_err(|error| {
         format!("Failed to bind to attach socket: {}: {}", attach.display(), text(error))
     })?;
     paths.attach = Some(attach);
@@ -123,6 +123,21 @@ pub fn bundle_files(
     Ok(())
 }
 
+/// Makes the socket that the container notifies (sd_notify(3)): the engine has
+/// made the directory and mounts it into the container, where any user may.
+///
+/// # Errors
+/// Says why it cannot be made.
+pub fn notify_socket(bundle: &Path, paths: &mut Paths) -> Result<(FdSet, OwnedFd), String> {
+    let path = bundle.join("notify/notify.sock");
+    let all = Mode::RWXU | Mode::RWXG | Mode::RWXO;
+    let socket = socket::bind(&path, SocketType::DGRAM, all).map_err(|error| {
+        format!("Failed to bind to notify socket: {}: {}", path.display(), text(error))
+    })?;
+    paths.notify = Some(path);
+    Ok((FdSet::NOTIFY, socket))
+}
+
 /// Engines cut a link of exactly 107 bytes by one letter, for the sake of
 /// `struct sockaddr_un`; so do we.
 fn shortened(link: PathBuf) -> PathBuf {
@@ -133,41 +148,6 @@ fn shortened(link: PathBuf) -> PathBuf {
     }
     let cut = bytes.get(..106).unwrap_or(bytes).to_vec();
     std::ffi::OsString::from_vec(cut).into()
-}
-
-/// A listening socket at `path`, of whatever length: bound through the
-/// directory's entry in /proc, which is short. Only its owner may connect.
-///
-/// # Errors
-/// Those of open(2), bind(2) and listen(2).
-pub fn listen(path: &Path, kind: SocketType) -> Result<OwnedFd, Errno> {
-    use rustix::fd::AsRawFd;
-    let (dir, name) = split(path)?;
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let dir = rustix::fs::open(c_path(dir)?.as_c_str(), flags, Mode::empty())?;
-    let mut short: std::ffi::OsString = format!("/proc/self/fd/{}/", dir.as_raw_fd()).into();
-    short.push(name);
-    match fs::remove_file(&short) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            return Err(Errno::from_raw_os_error(error.raw_os_error().unwrap_or(0)));
-        }
-        _ => {}
-    }
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let socket = rustix::net::socket_with(AddressFamily::UNIX, kind, flags, None)?;
-    let umask = rustix::process::umask(Mode::RWXG | Mode::RWXO);
-    let bound = SocketAddrUnix::new(c_path(Path::new(&short))?.as_c_str())
-        .and_then(|at| rustix::net::bind(&socket, &at));
-    rustix::process::umask(umask);
-    bound?;
-    rustix::net::listen(&socket, BACKLOG)?;
-    Ok(socket)
-}
-
-fn split(path: &Path) -> Result<(&Path, &std::ffi::OsStr), Errno> {
-    let name = path.file_name().ok_or(Errno::INVAL)?;
-    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
-    Ok((dir.unwrap_or(Path::new(".")), name))
 }
 
 /// A FIFO at `path`, open for reading and writing: it never comes to its end,

@@ -10,11 +10,8 @@ use rustix::pipe::PipeFlags;
 use rustix::termios::{OptionalActions, OutputModes};
 use wire::{Errno, FdSet, OwnedFd};
 
-use super::setup;
+use super::{setup, socket};
 use crate::inherited::text;
-
-/// Longest path of a unix socket that a runtime can connect to (unix(7)).
-const MAX_SOCKET_PATH: usize = 107;
 
 /// A listening console socket; its name is gone when this is.
 #[derive(Debug)]
@@ -34,12 +31,12 @@ impl ConsoleSocket {
         // Nobody else can have made something of that name before us.
         let name = format!("conmon-term.{:016x}", RandomState::new().build_hasher().finish());
         let wanted = std::env::temp_dir().join(&name);
-        let path = if wanted.as_os_str().len() > MAX_SOCKET_PATH {
+        let path = if wanted.as_os_str().len() > socket::MAX_NAME {
             Path::new("/tmp").join(&name)
         } else {
             wanted
         };
-        let listener = setup::listen(&path, SocketType::STREAM).map_err(|error| {
+        let listener = socket::listen(&path, SocketType::STREAM).map_err(|error| {
             format!("Failed to bind to console-socket: {}: {}", path.display(), text(error))
         })?;
         Ok(ConsoleSocket { path, listener })

@@ -9,6 +9,7 @@ pub mod journal;
 pub mod log_file;
 pub mod log_path;
 pub mod not_built;
+pub mod notify;
 pub mod options;
 pub mod parse;
 pub mod stop;

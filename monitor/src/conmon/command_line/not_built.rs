@@ -7,7 +7,6 @@ use super::options::Options;
 type Asked = fn(&Options) -> bool;
 
 const NOT_BUILT: &[(&str, Asked)] = &[
-    ("--sdnotify-socket", |options| options.sdnotify_socket.is_some()),
     ("--log-rotate", |options| options.log_rotate),
     ("--log-allowlist-dir", |options| !options.log_allowlist_dir.is_empty()),
     ("--log-global-size-max", |options| options.log_global_size_max > 0),

@@ -14,7 +14,7 @@ use rustix::fs::Access;
 use super::log_path::{self, LogDriver};
 use super::options::Options;
 use super::stop::Stop;
-use super::{journal, log_file, not_built};
+use super::{journal, log_file, not_built, notify};
 use crate::conmon::config::{ApiVersion, Config, ExitCommand, LogConfig, LogFile, Mode, Runtime};
 use crate::conmon::strerror::strerror;
 
@@ -88,6 +88,7 @@ pub fn config(options: Options, log_level: LevelFilter) -> Result<Config, String
     let cwd = std::env::current_dir().map_err(|_| "Failed to get working directory")?;
     let delay = u64::try_from(options.exit_delay)
         .map_err(|_| "Delay before invoking exit command must be greater than or equal to 0")?;
+    let sdnotify_socket = notify::socket(&options)?;
     let log = log_config(&options)?;
 
     let is_exec = matches!(mode, Mode::Exec { .. });
@@ -126,7 +127,7 @@ pub fn config(options: Options, log_level: LevelFilter) -> Result<Config, String
             .filter(|&seconds| seconds > 0)
             .map(Duration::from_secs),
         sync: options.sync,
-        sdnotify_socket: options.sdnotify_socket,
+        sdnotify_socket,
         replace_listen_pid: options.replace_listen_pid,
         syslog: options.syslog,
         log_level,

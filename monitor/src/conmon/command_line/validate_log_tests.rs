@@ -30,7 +30,6 @@ fn what_is_not_built_is_refused_by_name_and_makes_no_log_file() {
     let dir = Directory::new("not-built");
     let log = dir.file("log");
     for (args, name) in [
-        ("--sdnotify-socket /n", "--sdnotify-socket"),
         ("--log-rotate", "--log-rotate"),
         ("--log-allowlist-dir /", "--log-allowlist-dir"),
         ("--log-global-size-max 1", "--log-global-size-max"),

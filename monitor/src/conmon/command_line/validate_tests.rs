@@ -98,12 +98,12 @@ fn each_check_has_its_words_and_its_turn() {
             "-u u -r /tmp --exit-delay -1",
             "Delay before invoking exit command must be greater than or equal to 0",
         ),
-        ("-u u -r /tmp --sdnotify-socket /s", "Log driver not provided. Use --log-path"),
-        ("-u u -r /tmp -l foo: --sdnotify-socket /s", "No such log driver foo"),
         (
-            "-u u -r /tmp -l /no/log --sdnotify-socket /s",
-            "--sdnotify-socket is not supported by conmote yet",
+            "-u u -r /tmp --sdnotify-socket @",
+            "--sdnotify-socket is empty; name the host's notification socket",
         ),
+        ("-u u -r /tmp", "Log driver not provided. Use --log-path"),
+        ("-u u -r /tmp -l foo: --log-tag t", "No such log driver foo"),
         (
             "-u u -r /tmp -l /no/log --log-tag t",
             "Failed to open log file /no/log: No such file or directory",

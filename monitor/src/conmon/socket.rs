@@ -1,0 +1,64 @@
+//! Unix sockets with a name in the file system (unix(7)).
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use rustix::fs::{Mode, OFlags};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use wire::{Errno, OwnedFd};
+
+use super::setup::c_path;
+
+/// Connections that may wait before they are accepted. While the runtime works
+/// nobody accepts; conmon's 10 is few for engines that attach in parallel.
+const BACKLOG: i32 = 128;
+
+/// Longest name of a socket, in bytes.
+pub const MAX_NAME: usize = 107;
+
+/// A listening socket at `path`, of whatever length. Only its owner may
+/// connect. Does not block.
+///
+/// # Errors
+/// Those of [`bind`] and listen(2).
+pub fn listen(path: &Path, kind: SocketType) -> Result<OwnedFd, Errno> {
+    let socket = bind(path, kind, Mode::RWXU)?;
+    rustix::net::listen(&socket, BACKLOG)?;
+    Ok(socket)
+}
+
+/// A socket at `path`, of whatever length: bound through the directory's entry
+/// in /proc, which is short. What was there is removed. Does not block.
+///
+/// # Errors
+/// Those of open(2), unlink(2) and bind(2).
+pub fn bind(path: &Path, kind: SocketType, mode: Mode) -> Result<OwnedFd, Errno> {
+    use rustix::fd::AsRawFd;
+    let (dir, name) = split(path)?;
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let dir = rustix::fs::open(c_path(dir)?.as_c_str(), flags, Mode::empty())?;
+    let mut short: std::ffi::OsString = format!("/proc/self/fd/{}/", dir.as_raw_fd()).into();
+    short.push(name);
+    match fs::remove_file(&short) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            return Err(Errno::from_raw_os_error(error.raw_os_error().unwrap_or(0)));
+        }
+        _ => {}
+    }
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = rustix::net::socket_with(AddressFamily::UNIX, kind, flags, None)?;
+    let all = Mode::RWXU | Mode::RWXG | Mode::RWXO;
+    let umask = rustix::process::umask(all - mode);
+    let bound = SocketAddrUnix::new(c_path(Path::new(&short))?.as_c_str())
+        .and_then(|at| rustix::net::bind(&socket, &at));
+    rustix::process::umask(umask);
+    bound?;
+    Ok(socket)
+}
+
+fn split(path: &Path) -> Result<(&Path, &std::ffi::OsStr), Errno> {
+    let name = path.file_name().ok_or(Errno::INVAL)?;
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
+    Ok((dir.unwrap_or(Path::new(".")), name))
+}
