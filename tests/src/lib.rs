@@ -26,6 +26,7 @@ pub mod container;
 pub mod error;
 pub mod k8s_log;
 pub mod note;
+pub mod notify;
 pub mod paths;
 pub mod pipe;
 pub mod podman;

@@ -179,6 +179,48 @@ pub fn send_fd(socket: impl AsFd, fd: impl AsFd, bytes: &[u8]) -> io::Result<()>
     }
 }
 
+/// Has the kernel say with each datagram who sent it (`SO_PASSCRED`, `unix(7)`).
+///
+/// # Errors
+/// What the call says.
+pub fn ask_for_senders(socket: impl AsFd) -> io::Result<()> {
+    let yes: libc::c_int = 1;
+    let (socket, length) = (socket.as_fd().as_raw_fd(), mem::size_of_val(&yes));
+    let value = (&raw const yes).cast();
+    // SAFETY: the kernel reads an int of this length, which outlives the call.
+    check(unsafe {
+        libc::setsockopt(socket, libc::SOL_SOCKET, libc::SO_PASSCRED, value, length as _)
+    })
+    .map(drop)
+}
+
+/// Takes a datagram that waits, and the pid of its sender; see [`ask_for_senders`].
+///
+/// # Errors
+/// What the call says; `InvalidData` if it has no sender.
+pub fn receive_from(socket: impl AsFd, buffer: &mut [u8]) -> io::Result<(usize, i32)> {
+    // Aligned as a control message wants it, with room for one `struct ucred`.
+    let mut control = [0u64; 4];
+    let mut piece = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+    // SAFETY: all zeros is a valid message header; buffer and control outlive the call, and an entry of this type and
+    // length holds a `struct ucred`.
+    unsafe {
+        let mut message: libc::msghdr = mem::zeroed();
+        message.msg_iov = &raw mut piece;
+        message.msg_iovlen = 1;
+        message.msg_control = control.as_mut_ptr().cast();
+        message.msg_controllen = mem::size_of_val(&control) as _;
+        let flags = libc::MSG_DONTWAIT;
+        let length =
+            check_size(libc::recvmsg(socket.as_fd().as_raw_fd(), &raw mut message, flags))?;
+        let entry = libc::CMSG_FIRSTHDR(&raw const message);
+        if entry.is_null() || (*entry).cmsg_type != libc::SCM_CREDENTIALS {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        Ok((length, libc::CMSG_DATA(entry).cast::<libc::ucred>().read_unaligned().pid))
+    }
+}
+
 /// Sends signal `signal` to process `pid` (`kill(2)`).
 ///
 /// # Errors

@@ -136,11 +136,7 @@ fn a_container_that_is_not_a_child_is_noticed_when_it_ends() -> Result {
 #[test]
 fn an_option_that_is_not_built_yet_is_refused_by_name() -> Result {
     ours_only!();
-    for (name, value) in [
-        ("--sdnotify-socket", "/run/notify"),
-        ("--log-allowlist-dir", "/"),
-        ("--log-global-size-max", "1"),
-    ] {
+    for (name, value) in [("--log-allowlist-dir", "/"), ("--log-global-size-max", "1")] {
         let scratch = Scratch::new()?;
         let mut session =
             Call::create(&scratch, &Container::sh("true"))?.set(name, value).spawn()?;
