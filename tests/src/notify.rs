@@ -1,6 +1,7 @@
 //! The host's notification socket, as systemd has it (`sd_notify(3)`).
 
-use std::io::ErrorKind;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 
@@ -108,19 +109,6 @@ impl Container {
         self.socket.connect(&self.path).context(format_args!("{}", self.path.display()))?;
         Ok(&self.socket)
     }
-
-    /// Says something if there is room; whether there was.
-    ///
-    /// # Errors
-    /// Nobody listens.
-    pub fn try_say(&self, text: impl AsRef<[u8]>) -> Result<bool> {
-        self.socket.set_nonblocking(true).context("fcntl")?;
-        match self.socket.send_to(text.as_ref(), &self.path) {
-            Ok(_) => Ok(true),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(false),
-            Err(error) => Err(error).context(format_args!("{}", self.path.display())),
-        }
-    }
 }
 
 /// Makes the directory for the socket, as engines do; the socket's path in it.
@@ -135,4 +123,16 @@ pub fn directory(bundle: &Path) -> Result<PathBuf> {
 
 fn socket_path(bundle: &Path) -> PathBuf {
     bundle.join(DIRECTORY).join("notify.sock")
+}
+
+/// Says these lines, in one notification, to the socket that `NOTIFY_SOCKET` names: for the inside of a container.
+///
+/// # Errors
+/// The variable is not set, or nobody listens there.
+pub fn from_inside(lines: impl Iterator<Item = OsString>) -> Result {
+    let path = std::env::var_os("NOTIFY_SOCKET").ok_or_else(|| Error::new("no NOTIFY_SOCKET"))?;
+    let text = lines.collect::<Vec<_>>().join(OsStr::new("\n"));
+    let socket = UnixDatagram::unbound().context("socket")?;
+    let sent = socket.send_to(text.as_bytes(), &path);
+    sent.map(drop).context(format_args!("cannot send to {}", path.display()))
 }

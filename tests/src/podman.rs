@@ -9,11 +9,13 @@
 mod find;
 mod log;
 mod processes;
+mod service;
 mod session;
 mod stream;
 mod system;
 
 pub use processes::{Process, eventually};
+pub use service::Service;
 pub use session::{Output, Session};
 
 use std::ffi::OsStr;

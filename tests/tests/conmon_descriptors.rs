@@ -120,6 +120,28 @@ fn listen_pid_is_set_to_the_runtimes_own_when_asked() -> Result {
 }
 
 #[test]
+fn sockets_that_were_addressed_to_the_monitor_are_for_the_runtime() -> Result {
+    let scratch = Scratch::new()?;
+    let trace = scratch.join("trace");
+    // The pid of a shell stays that of the program it executes, which with --sync makes no other process of itself.
+    let wrapper = scratch.join("monitor");
+    let monitor = under_test::binary()?;
+    let script = format!("#!/bin/sh\nLISTEN_PID=$$ exec {} \"$@\"\n", monitor.display());
+    fs::write(&wrapper, script).unwrap();
+    fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755)).unwrap();
+    let call = Call::create(&scratch, &Container::sh("true"))?.flag("--sync").program(&wrapper);
+    let call = call.env("LISTEN_FDS", "1").env("LISTEN_FDNAMES", "web");
+    let mut session = call.env("SMALL_RUNTIME_TRACE", &trace).spawn()?;
+    session.release()?;
+    session.pid()?;
+    let note = note::wait_for_verb(&trace, "create")?;
+    assert_eq!(note.parent, session.foreground_pid());
+    assert_eq!(note.env("LISTEN_PID"), Some(&*note.pid.to_string()));
+    assert_eq!((note.env("LISTEN_FDS"), note.env("LISTEN_FDNAMES")), (Some("1"), Some("web")));
+    Ok(())
+}
+
+#[test]
 fn a_listen_pid_that_is_no_pid_fails_the_creation() -> Result {
     let scratch = Scratch::new()?;
     let mut session =

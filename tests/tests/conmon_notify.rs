@@ -82,6 +82,18 @@ fn only_what_a_container_may_say_goes_on() -> Result {
 }
 
 #[test]
+fn a_container_that_has_our_own_output_notifies_too() -> Result {
+    let scratch = Scratch::new()?;
+    let path = scratch.join("host");
+    let host = Host::at(&path)?;
+    let mut session = relayed(&scratch, &path)?.set("-l", "passthrough").spawn()?;
+    session.release()?;
+    session.pid()?;
+    notify::Container::of(&session.paths.bundle)?.say("READY=1")?;
+    host.expect("READY=1").map(drop)
+}
+
+#[test]
 fn a_socket_of_an_earlier_run_is_replaced() -> Result {
     let scratch = Scratch::new()?;
     let path = scratch.join("host");

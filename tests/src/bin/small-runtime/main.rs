@@ -2,6 +2,9 @@
 //! privileges. Enough of runc's command line for a monitor to work with it, quick enough not to show in a measurement,
 //! and able to fail on demand (see `faults.rs`).
 //!
+//! Two more verbs are for what runs in a container: `note FILE` leaves a note about the caller, `notify LINE…` says
+//! the lines to the service manager, as `systemd-notify` does.
+//!
 //! It starts without Rust's own `main`, so that signal dispositions stay as the caller left them and notes can show them.
 
 #![no_main]
@@ -39,9 +42,13 @@ fn run() -> Result<i32> {
         append_note(Path::new(&path))?;
     }
     let mut words = std::env::args_os().skip(1);
-    if words.next().is_some_and(|verb| verb == "note") {
-        let path = words.next().ok_or_else(|| Error::new("note needs a file"))?;
-        return append_note(Path::new(&path)).map(|()| 0);
+    match words.next() {
+        Some(verb) if verb == "note" => {
+            let path = words.next().ok_or_else(|| Error::new("note needs a file"))?;
+            return append_note(Path::new(&path)).map(|()| 0);
+        }
+        Some(verb) if verb == "notify" => return tests::notify::from_inside(words).map(|()| 0),
+        _ => {}
     }
     let options = Options::parse(std::env::args_os().skip(1))?;
     match options.verb.as_str() {
