@@ -3,9 +3,9 @@
 //! It is the container's parent (child subreaper), holds every descriptor of
 //! it, accepts attach clients, starts the log-writer when there is output and
 //! the attach-proxy when there is input, notifies the host in a container's
-//! name, records the container's end, and runs
-//! the exit command. It serves any number of containers; one, when `monitor`
-//! has become it through the conmon front door.
+//! name, records the container's end, and runs the exit command. It serves any
+//! number of containers; one, when `monitor` has become it through the conmon
+//! front door.
 //!
 //! # Invariants
 //! * What a role has is a duplicate. Any role may be killed at any moment and
@@ -31,6 +31,7 @@ mod children;
 mod clients;
 mod command;
 mod container;
+mod draining;
 mod ending;
 mod hub;
 mod life;

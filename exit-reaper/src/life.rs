@@ -9,7 +9,8 @@ pub(crate) enum State {
     Running,
     /// Its time was up; it has been sent SIGKILL.
     Killed,
-    /// It is dead; the log-writer writes out what is left of its output.
+    /// It is dead; the log-writer writes out what is left of its output, the
+    /// attach-proxy passes on its last notifications.
     Draining,
     /// Everybody has been told; the exit command is due after its delay.
     Delaying,
@@ -26,7 +27,7 @@ pub(crate) enum Event {
     Died,
     /// `--timeout` is over.
     TimedOut,
-    /// Its output is in the log.
+    /// Its output is in the log, and what it had to notify has been.
     Drained,
     /// The state has lasted as long as it may (see [`Action`]).
     Deadline,
@@ -43,7 +44,8 @@ pub(crate) enum Action {
     Stay,
     /// Kill it, and wait for its death for a bounded time.
     Kill,
-    /// Have its output written out, for a bounded time.
+    /// Have its output written out and its notifications passed on, for a
+    /// bounded time.
     Drain,
     /// Close what it held, write the exit files, answer the sync pipe, and
     /// wait for the exit command's delay.
