@@ -8,6 +8,7 @@ mod dist;
 mod elf;
 mod emit;
 mod install;
+mod man;
 mod report;
 mod run;
 mod size;
@@ -34,6 +35,7 @@ enum Verb {
     Tidy(tidy::Args),
     Dist(dist::Args),
     Install(install::Args),
+    Man(man::Args),
     Size(size::Args),
     Bench(bench::Args),
     Emit(emit::Args),
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         Verb::Tidy(args) => tidy::main(args),
         Verb::Dist(args) => dist::main(args),
         Verb::Install(args) => install::main(args),
+        Verb::Man(args) => man::main(args),
         Verb::Size(args) => size::main(args),
         Verb::Bench(args) => bench::main(args),
         Verb::Emit(args) => emit::main(args),

@@ -1,6 +1,7 @@
 //! Rules about files: where unsafe code may be, what lies around, where links lead.
 
 use super::Rule;
+use crate::man;
 use crate::report::{Context, Result};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -89,6 +90,14 @@ pub(crate) fn rules(root: &Path) -> Result<Vec<Rule>> {
                 .into_iter()
                 .filter(|page| !is_listed(page))
                 .map(|page| format!("README.md has no link to {page}"))
+                .collect(),
+        },
+        Rule {
+            sentence: "the manual page has the options of the program",
+            broken_by: fs::read_to_string(root.join(man::PAGE))
+                .map_err(|error| format!("cannot read {}: {error}", man::PAGE))
+                .map_or_else(Some, |page| man::outdated(&page))
+                .into_iter()
                 .collect(),
         },
     ])

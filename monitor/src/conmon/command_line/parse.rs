@@ -45,8 +45,8 @@ fn table() -> Vec<Entry> {
             short: row.short.and_then(|letter| u8::try_from(letter).ok()),
             kind: match row.kind {
                 FlagInfoKind::Switch => Kind::Flag,
-                FlagInfoKind::Option { arg_name: "int32" } => Kind::Int32,
-                FlagInfoKind::Option { arg_name: "int64" } => Kind::Int64,
+                FlagInfoKind::Option { arg_name: "seconds" | "count" } => Kind::Int32,
+                FlagInfoKind::Option { arg_name: "bytes" } => Kind::Int64,
                 FlagInfoKind::Option { .. } => Kind::Text,
             },
         })
