@@ -37,7 +37,13 @@ impl Hub {
         let commanded = containers.iter().find(|(_, container)| container.command == Some(pid));
         match (dead.map(|(key, _)| key), commanded.map(|(key, _)| key)) {
             (Some(key), _) => self.died(key, status),
-            (None, Some(key)) => self.step(key, Event::CommandDone),
+            (None, Some(key)) => {
+                // Our own status is the container's, whatever the command's is.
+                if status != 0 {
+                    wire::error!(crate::NAME, "the exit command failed with status {status}");
+                }
+                self.step(key, Event::CommandDone);
+            }
             (None, None) => {}
         }
         // Anything else is a role, whose closed link says it already, or an

@@ -101,7 +101,10 @@ pub(crate) fn sync(container: &Container, fields: Fields<'_>) {
         writeln!(text, "{{\"{key}\": {status}}}")
     };
     if written.is_ok() {
-        let _ = rustix::io::write(pipe, text.as_bytes());
+        match wire::answer(pipe, text.as_bytes()) {
+            Ok(()) | Err(Errno::PIPE) => {}
+            Err(error) => wire::error!(NAME, "cannot tell the engine the exit status: {error}"),
+        }
     }
 }
 

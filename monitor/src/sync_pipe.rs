@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use wire::{Errno, OwnedFd};
+use wire::OwnedFd;
 
 /// The engine's end of `_OCI_SYNCPIPE` or `_OCI_ATTACHPIPE`, if it gave us one.
 #[derive(Debug, Default)]
@@ -16,17 +16,9 @@ impl SyncPipe {
     /// that has stopped listening is no error.
     pub fn send(&mut self, key: &str, value: i32, message: &[u8]) {
         let Some(fd) = &self.fd else { return };
-        let mut rest = &*line(key, value, message).into_bytes();
-        while !rest.is_empty() {
-            match rustix::io::write(fd, rest) {
-                Ok(count) => rest = rest.get(count..).unwrap_or_default(),
-                Err(Errno::INTR) => {}
-                Err(error) => {
-                    log::warn!("cannot write to the sync pipe: {error}");
-                    self.fd = None;
-                    return;
-                }
-            }
+        if let Err(error) = wire::answer(fd, line(key, value, message).as_bytes()) {
+            log::warn!("cannot write to the sync pipe: {error}");
+            self.fd = None;
         }
     }
 }

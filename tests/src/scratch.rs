@@ -109,6 +109,14 @@ impl Scratch {
         .context(format_args!("{:?}", self.monitors()))
     }
 
+    /// The processor time that all processes of the binary under test use during `time`, in ticks of 10 ms.
+    pub fn ticks_during(&self, time: Duration) -> u64 {
+        let sum = || self.monitors().iter().map(|monitor| process::ticks(monitor.pid)).sum::<u64>();
+        let before = sum();
+        std::thread::sleep(time);
+        sum().saturating_sub(before)
+    }
+
     fn kill_all(&self) {
         let deadline = Instant::now() + Duration::from_secs(5);
         loop {

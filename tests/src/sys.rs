@@ -230,6 +230,45 @@ pub fn kill(pid: i32, signal: i32) -> io::Result<()> {
     check(unsafe { libc::kill(pid, signal) }).map(drop)
 }
 
+/// Lets process `pid` open descriptors below this number only (`prlimit(2)`, the soft limit of `RLIMIT_NOFILE`).
+///
+/// # Errors
+/// What the call says.
+pub fn limit_descriptors(pid: i32, below: u64) -> io::Result<()> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the call fills in the one structure, which is ours.
+    check(unsafe { libc::prlimit(pid, libc::RLIMIT_NOFILE, std::ptr::null(), &raw mut limit) })?;
+    limit.rlim_cur = below.min(limit.rlim_max);
+    // SAFETY: the call reads the one structure, which is ours.
+    check(unsafe {
+        libc::prlimit(pid, libc::RLIMIT_NOFILE, &raw const limit, std::ptr::null_mut())
+    })
+    .map(drop)
+}
+
+/// Writes to `fd` until it takes no more, and leaves it non-blocking (`fcntl(2)`, `O_NONBLOCK`). Returns how many bytes
+/// there are in it now.
+///
+/// # Errors
+/// What the calls say.
+pub fn fill(fd: impl AsFd) -> io::Result<usize> {
+    let number = fd.as_fd().as_raw_fd();
+    // SAFETY: plain integers.
+    let flags = check(unsafe { libc::fcntl(number, libc::F_GETFL) })?;
+    // SAFETY: plain integers.
+    check(unsafe { libc::fcntl(number, libc::F_SETFL, flags | libc::O_NONBLOCK) })?;
+    let mut sum = 0;
+    for size in [4096, 1] {
+        // SAFETY: as many bytes as we say, of a constant.
+        while let Ok(count) =
+            check_size(unsafe { libc::write(number, [b'.'; 4096].as_ptr().cast(), size) })
+        {
+            sum += count;
+        }
+    }
+    Ok(sum)
+}
+
 /// A descriptor that becomes readable when `pid` ends (`pidfd_open(2)`).
 ///
 /// # Errors

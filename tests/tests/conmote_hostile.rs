@@ -148,6 +148,24 @@ fn a_pid_file_of_an_earlier_run_is_not_believed() -> Result {
 }
 
 #[test]
+fn a_pid_file_that_the_runtime_did_not_touch_is_not_believed() -> Result {
+    ours_only!();
+    let scratch = Scratch::new()?;
+    let call =
+        Call::create(&scratch, &Container::sh("true"))?.env("SMALL_RUNTIME_PID_FILE", "none");
+    // It names a process that lives, but not the container's.
+    let path = call.paths().container_pid.clone();
+    fs::write(&path, std::process::id().to_string()).unwrap();
+    let mut session = call.spawn()?;
+    session.release()?;
+    let message = session.message()?.unwrap();
+    assert_eq!(message.value, -1, "{message:?}");
+    assert!(message.text.unwrap().contains(&*path.to_string_lossy()));
+    session.exit_note()?;
+    session.monitor_gone()
+}
+
+#[test]
 fn a_pid_file_with_garbage_names_no_process() -> Result {
     ours_only!();
     for garbage in ["-1", "1x", "99999999999999999999", "\0", " "] {

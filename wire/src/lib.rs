@@ -2,7 +2,7 @@
 //! memory), the [`message`]s between hub and roles, the [`link`] that carries them with
 //! file descriptors, the [`event`] loop, process start ([`start`]), the few
 //! system calls no library has ([`sys`]), one-line error messages
-//! ([`report`]), and the kernel's count of out-of-memory kills ([`oom`]). Nothing else belongs here.
+//! ([`report`]), answers to the engine ([`answer`]), and the kernel's count of out-of-memory kills ([`oom`]). Nothing else belongs here.
 //!
 //! # Invariants
 //! * No allocation, no libc: everything links into a `no_std` program.
@@ -15,6 +15,7 @@
 // The one crate where `unsafe` may stand; each block says why it is sound.
 #![allow(unsafe_code)]
 
+pub mod answer;
 pub mod event;
 pub mod key;
 pub mod link;
@@ -26,6 +27,7 @@ pub mod sealed;
 pub mod start;
 pub mod sys;
 
+pub use answer::answer;
 pub use key::Key;
 pub use link::{Fds, Link};
 pub use message::{FdSet, Message};

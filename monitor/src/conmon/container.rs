@@ -188,11 +188,15 @@ fn start(
         return Err(Failure::after_runtime(runtime_said(&fds)));
     }
     let container = match runtime::read_pid_file(&config.container_pid_file) {
-        // Left over from an earlier session, and the runtime failed now.
-        Ok(PidFile::Pid(_))
-            if outcome.status != 0 && runtime::stamp(&config.container_pid_file) == before =>
-        {
-            return Err(Failure::after_runtime(runtime_said(&fds)));
+        // Left over from an earlier process, whose pid may be anybody's now.
+        Ok(PidFile::Pid(_)) if runtime::stamp(&config.container_pid_file) == before => {
+            let said = runtime_said(&fds);
+            let path = config.container_pid_file.display();
+            return Err(Failure::after_runtime(if said.is_empty() && outcome.status == 0 {
+                format!("the runtime did not write a process id to {path}").into_bytes()
+            } else {
+                said
+            }));
         }
         Ok(PidFile::Pid(pid)) => Some(pid),
         // An engine that made the file itself (CRI-O's exec sync) expects the

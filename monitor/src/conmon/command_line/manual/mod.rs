@@ -38,7 +38,7 @@ Print the options, and exit.
 ";
 
 fn rows() -> impl Iterator<Item = &'static FlagInfo<'static>> {
-    Options::get_args_info().flags.into_iter().filter(|row| row.long != "--help")
+    Options::get_args_info().flags.iter().filter(|row| row.long != "--help")
 }
 
 fn long(row: &FlagInfo<'static>) -> &'static str {
@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn each_option_has_details_and_no_detail_is_about_another() {
-        let names: Vec<_> = rows().map(|row| long(row)).collect();
+        let names: Vec<_> = rows().map(long).collect();
         let explained: Vec<_> = DETAILS.iter().map(|(option, _)| *option).collect();
         assert_eq!(explained, names);
     }
@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn other_options_in_the_text_exist_as_well() {
         let known: Vec<_> = rows()
-            .map(|row| long(row))
+            .map(long)
             .chain(ALIASES.iter().map(|(old, _)| *old))
             .chain(["help", "help-all"])
             // The runtime's, not ours.
