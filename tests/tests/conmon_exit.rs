@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use tests::{Call, Container, Result, Scratch, Session, process, sys, wait};
+use tests::{Call, Container, Result, Scratch, Session, ours_only, process, sys, wait};
 
 fn run(scratch: &Scratch, script: &str) -> Result<Session> {
     Call::create(scratch, &Container::sh(script))?.running()
@@ -96,6 +96,35 @@ fn with_sync_the_monitor_itself_exits_with_the_status() -> Result {
         assert_eq!(finished.status, status, "{finished:?}");
         assert_eq!(session.exit_code()?, status);
     }
+    Ok(())
+}
+
+#[test]
+fn with_sync_a_status_that_nobody_knows_is_255() -> Result {
+    let scratch = Scratch::new()?;
+    let call = Call::create(&scratch, &Container::new(["sleep", "1000"]))?.flag("--sync");
+    let mut session = call.set("-T", "1").spawn()?;
+    session.release()?;
+    session.pid()?;
+    session.start()?;
+    assert_eq!(session.foreground()?.status, 255);
+    assert_eq!(session.exit_code()?, -1);
+    Ok(())
+}
+
+#[test]
+fn a_container_that_somebody_else_has_buried_ended_well() -> Result {
+    ours_only!("So since 2.2.0; before, the status was -1.");
+    let scratch = Scratch::new()?;
+    // A process that has ended and been waited for; its number is not given out again so soon.
+    let mut buried = std::process::Command::new("true").spawn().unwrap();
+    let pid = buried.id();
+    buried.wait().unwrap();
+    let call = Call::create(&scratch, &Container::sh("true"))?;
+    let mut session = call.env("SMALL_RUNTIME_PID_FILE", pid.to_string()).spawn()?;
+    session.release()?;
+    assert_eq!(session.pid()?, pid as i32);
+    assert_eq!(session.exit_code()?, 0);
     Ok(())
 }
 

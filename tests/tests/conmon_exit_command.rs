@@ -93,6 +93,35 @@ fn an_exit_command_that_cannot_run_changes_nothing() -> Result {
 }
 
 #[test]
+fn path_is_not_searched_for_the_exit_command() -> Result {
+    let scratch = Scratch::new()?;
+    let call = Call::create(&scratch, &Container::sh("exit 5"))?.no_exit_command();
+    let made = scratch.join("made-by-touch");
+    let call = call.set("--exit-command", "touch").add("--exit-command-arg", &made);
+    let session = call.running()?;
+    assert_eq!(session.exit_code()?, 5);
+    session.monitor_gone()?;
+    assert!(!made.exists());
+    Ok(())
+}
+
+#[test]
+fn the_status_of_the_exit_command_is_not_the_monitors() -> Result {
+    let scratch = Scratch::new()?;
+    let call = Call::create(&scratch, &Container::sh("exit 5"))?.no_exit_command();
+    let call = call.set("--exit-command", "/bin/sh").add("--exit-command-arg", "-c");
+    let ran = scratch.join("ran");
+    let script = format!("echo > {}; exit 7", ran.display());
+    let mut session = call.add("--exit-command-arg", script).flag("--sync").spawn()?;
+    session.release()?;
+    session.pid()?;
+    session.start()?;
+    assert_eq!(session.foreground()?.status, 5);
+    assert!(ran.exists());
+    Ok(())
+}
+
+#[test]
 fn a_failed_creation_runs_the_exit_command() -> Result {
     let scratch = Scratch::new()?;
     let call = Call::create(&scratch, &Container::sh("true"))?;

@@ -49,12 +49,13 @@ fn a_missing_bundle_fails_the_creation() -> Result {
     let scratch = Scratch::new()?;
     let missing = scratch.join("missing");
     let call = Call::create(&scratch, &Container::sh("true"))?.set("-b", &missing);
-    let (_session, text) = fails(&scratch, call)?;
+    let (session, text) = fails(&scratch, call)?;
     if under_test::is_ours()? {
         let text = text.unwrap();
         assert!(text.contains(&*missing.to_string_lossy()) && !text.contains('\n'), "{text}");
     }
     assert!(!missing.exists());
+    assert!(!session.paths.exit_note.exists(), "the runtime was not called");
     Ok(())
 }
 
@@ -63,7 +64,8 @@ fn a_missing_socket_directory_fails_the_creation() -> Result {
     let scratch = Scratch::new()?;
     let missing = scratch.join("missing");
     let call = Call::create(&scratch, &Container::sh("true"))?.without("--full-attach");
-    let (_session, text) = fails(&scratch, call.set("--socket-dir-path", &missing))?;
+    let (session, text) = fails(&scratch, call.set("--socket-dir-path", &missing))?;
+    assert!(!session.paths.exit_note.exists(), "the runtime was not called");
     if under_test::is_ours()? {
         let text = text.unwrap();
         assert!(text.contains(&*missing.to_string_lossy()), "{text}");

@@ -3,7 +3,7 @@
 use std::fs;
 
 use tests::session::Finished;
-use tests::{Call, Container, Result, Scratch, note, under_test};
+use tests::{Call, Container, Result, Scratch, note, ours_only, under_test};
 
 /// Where the message went: older originals print mistakes in options on stdout.
 fn said(finished: &Finished) -> Result<String> {
@@ -158,6 +158,15 @@ fn an_unknown_option_is_named() -> Result {
 }
 
 #[test]
+fn options_that_conmon_has_given_up_are_unknown() -> Result {
+    ours_only!("Gone after 2.2.1.");
+    for name in ["--seccomp-notify-socket", "--seccomp-notify-plugins"] {
+        refused(&[name, "/x"], PARSING, &format!("Unknown option {name}"))?;
+    }
+    Ok(())
+}
+
+#[test]
 fn a_missing_value_is_named() -> Result {
     refused(&["--cid"], PARSING, "Missing argument for --cid")?;
     refused(&["-i", "-c"], PARSING, "Missing argument for -c")?;
@@ -189,7 +198,11 @@ fn a_number_out_of_range_is_named() -> Result {
         &["--log-size-max", "9223372036854775808"],
         &integer,
         " for --log-size-max out of range",
-    )
+    )?;
+    ours_only!("The option is there since 2.2.0.");
+    let files = " for --log-max-files out of range";
+    refused(&["--log-max-files", "2147483648"], &integer, files)?;
+    refused(&["--log-max-files=-2147483649"], &integer, files)
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! Command lines that parse and still make no sense: status 1 and one line, before anything has happened.
 
-use tests::{Call, Container, Result, Scratch, under_test};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use tests::{Call, Container, Result, Scratch, ours_only, under_test};
 
 /// A valid call, changed, must be refused with exactly this line.
 fn invalid(change: impl FnOnce(Call, &Scratch) -> Call, line: &str) -> Result {
@@ -65,6 +68,50 @@ fn bad_values_are_refused() -> Result {
 }
 
 #[test]
+fn a_working_directory_that_is_gone_is_noticed() -> Result {
+    let vanish = |call: Call, scratch: &Scratch| {
+        let wrapper = scratch.join("in-a-directory-that-is-gone");
+        let (gone, binary) = (scratch.directory("gone").unwrap(), under_test::binary().unwrap());
+        let gone = gone.display();
+        let text =
+            format!("#!/bin/sh\ncd {gone}; rmdir {gone}; exec {} \"$@\"\n", binary.display());
+        fs::write(&wrapper, text).unwrap();
+        fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755)).unwrap();
+        call.program(&wrapper)
+    };
+    invalid(vanish, "[conmon:e]: Failed to get working directory")
+}
+
+#[test]
+fn the_number_of_backups_is_checked_first() -> Result {
+    ours_only!("The options are there since 2.2.0.");
+    let files = |number: &'static str| {
+        move |call: Call, _: &Scratch| {
+            call.without("-c").set("--log-max-files", number).flag("--log-rotate")
+        }
+    };
+    invalid(files("-1"), "conmon: log-max-files must be non-negative, got -1")?;
+    let zero = "conmon: log-max-files must be at least 1 when log-rotate is enabled, got 0";
+    invalid(files("0"), zero)
+}
+
+#[test]
+fn a_mark_left_out_of_no_journal_is_a_warning_and_nothing_more() -> Result {
+    ours_only!("The option is there since 2.2.0.");
+    let scratch = Scratch::new()?;
+    let call = Call::create(&scratch, &Container::sh("exit 5"))?;
+    let mut session = call.flag("--no-container-partial-message").spawn()?;
+    session.release()?;
+    let finished = session.foreground()?;
+    let warning = "--no-container-partial-message has no effect without journald log driver";
+    assert_eq!((finished.status, finished.stderr), (0, format!("[conmon:w]: {warning}\n")));
+    session.pid()?;
+    session.start()?;
+    assert_eq!(session.exit_code()?, 5);
+    Ok(())
+}
+
+#[test]
 fn log_drivers_are_checked() -> Result {
     let log = |value: &'static str| move |call: Call, _: &Scratch| call.set("-l", value);
     for value in ["", ":", "::"] {
@@ -74,7 +121,10 @@ fn log_drivers_are_checked() -> Result {
     invalid(log("json-file:/tmp/x"), "[conmon:e]: No such log driver json-file")?;
     invalid(log("K8S-file:/tmp/x"), "[conmon:e]: No such log driver K8S-file")?;
     let tag = "[conmon:e]: k8s-file doesn't support --log-tag";
-    invalid(|call, _| call.set("--log-tag", "x"), tag)
+    invalid(|call, _| call.set("--log-tag", "x"), tag)?;
+    ours_only!("The option is there since 2.2.0.");
+    let label = "[conmon:e]: k8s-file doesn't support --log-label";
+    invalid(|call, _| call.set("--log-label", "A=b"), label)
 }
 
 #[test]
