@@ -104,7 +104,7 @@ pub(crate) fn rules(root: &Path) -> Result<Vec<Rule>> {
 }
 
 /// The files of the project, as git sees them: tracked, or new and not ignored.
-fn listed(root: &Path) -> Result<Vec<PathBuf>> {
+pub(super) fn listed(root: &Path) -> Result<Vec<PathBuf>> {
     let output = Command::new("git")
         .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
         .current_dir(root)

@@ -1,5 +1,6 @@
 //! `tidy`: the invariants of `ARCHITECTURE.md` that a compiler does not see, each a rule with a name.
 
+mod behaviours;
 mod binaries;
 mod crates;
 mod files;
@@ -27,8 +28,9 @@ pub(crate) fn main(_: Args) -> Result<ExitCode> {
 /// Checks all rules, prints each, and counts them like tests. The quick ones come first.
 pub(crate) fn check() -> Result<Count> {
     let mut count = Count::default();
-    let groups: [fn() -> Result<Vec<Rule>>; 3] =
-        [crates::rules, || files::rules(&root()), binaries::rules];
+    let behaviours = || behaviours::rules(&root(), &files::listed(&root())?);
+    let groups: [fn() -> Result<Vec<Rule>>; 4] =
+        [crates::rules, || files::rules(&root()), behaviours, binaries::rules];
     for group in groups {
         match group() {
             Ok(rules) => rules.iter().for_each(|rule| count += judged(rule)),
