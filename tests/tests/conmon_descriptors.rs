@@ -147,6 +147,8 @@ fn a_listen_pid_that_is_no_pid_fails_the_creation() -> Result {
     let mut session =
         Call::create(&scratch, &Container::sh("true"))?.env("LISTEN_PID", "junk").spawn()?;
     session.release()?;
-    assert_eq!(session.message()?.unwrap().value, -1);
+    let message = session.message()?.unwrap();
+    assert_eq!(message.value, -1);
+    assert!(message.text.unwrap().contains("Invalid LISTEN_PID junk"));
     Ok(())
 }
