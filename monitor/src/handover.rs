@@ -68,14 +68,15 @@ pub struct Container {
 }
 
 /// Becomes the hub, with this container in its care. `signals` is the signalfd
-/// whose signals are blocked. Returns only to say why it did not.
+/// whose signals are blocked; `link` has both ends of the link to the hub. Returns only to say why it did not.
 pub fn become_hub(
     programs: &Programs,
     signals: &OwnedFd,
+    link: (Link, OwnedFd),
     cid: &CString,
     container: &Container,
 ) -> String {
-    match hand_over(programs, signals, cid, container) {
+    match hand_over(programs, signals, link, cid, container) {
         Ok(error) => format!("cannot execute {}: {}", programs.path.display(), text(error)),
         Err(error) => format!("cannot hand over to {}: {}", programs.path.display(), text(error)),
     }
@@ -88,10 +89,10 @@ fn text(error: Errno) -> String {
 fn hand_over(
     programs: &Programs,
     signals: &OwnedFd,
+    (link, theirs): (Link, OwnedFd),
     cid: &CString,
     container: &Container,
 ) -> Result<Errno, Errno> {
-    let (link, theirs) = Link::pair()?;
     let start = [signals.as_fd(), programs.writer.as_fd(), programs.proxy.as_fd()];
     link.send(&Message::Start { pod: false }, &start)?;
     let mut fds = vec![(FdSet::RECORD, container.record.as_fd())];

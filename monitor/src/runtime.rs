@@ -145,6 +145,10 @@ fn path_without_search(program: &Path) -> OsString {
 }
 
 fn connect(stdio: &Stdio) -> Result<(), Errno> {
+    // First, for whatever fails next is told there.
+    if let Some(pipe) = &stdio.stderr {
+        rustix::stdio::dup2_stderr(pipe)?;
+    }
     let flags = rustix::fs::OFlags::RDWR | rustix::fs::OFlags::CLOEXEC;
     let null = rustix::fs::open("/dev/null", flags, Mode::empty())?;
     // A user of the container other than root may open /dev/stdout anew.

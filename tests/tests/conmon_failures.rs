@@ -40,7 +40,13 @@ fn a_runtime_that_is_no_program_fails_the_creation() -> Result {
     fs::write(&runtime, "not a program").unwrap();
     fs::set_permissions(&runtime, fs::Permissions::from_mode(0o755)).unwrap();
     let call = Call::create(&scratch, &Container::sh("true"))?.set("-r", &runtime);
-    fails(&scratch, call)?;
+    let (session, text) = fails(&scratch, call)?;
+    session.exit_note()?;
+    if under_test::is_ours()? {
+        let expected =
+            format!("cannot execute the runtime {}: Exec format error\n", runtime.display());
+        assert_eq!(text, Some(expected));
+    }
     Ok(())
 }
 

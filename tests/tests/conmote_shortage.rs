@@ -2,9 +2,10 @@
 
 use std::io::Read;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
-use tests::{Call, Container, Result, Scratch, Session, ours_only, process, sys, wait};
+use tests::{Call, Container, Result, Scratch, Session, ours_only, process, sys, under_test, wait};
 
 /// Spinning would use 50 ticks in this time.
 const WHILE: Duration = Duration::from_millis(500);
@@ -132,4 +133,44 @@ fn numbers_of_inherited_descriptors_may_be_used_again() -> Result {
     assert_eq!(tests::k8s_log::summary(&session.log()?), ["stdout F hello"]);
     session.exit_note()?;
     session.monitor_gone()
+}
+
+#[test]
+fn however_few_descriptors_there_are_the_engine_gets_an_answer() -> Result {
+    ours_only!();
+    let script = Container::sh("echo hello; exit 5");
+    answers_at_any_limit(&script.clone().stdin())?;
+    answers_at_any_limit(&script.terminal())
+}
+
+fn answers_at_any_limit(container: &Container) -> Result {
+    let (mut refused, mut told, mut ran) = (0, 0, 0);
+    for limit in 6..36 {
+        let scratch = Scratch::new()?;
+        let wrapper = scratch.join("with-a-limit");
+        let binary = under_test::binary()?;
+        let text = format!("#!/bin/sh\nulimit -n {limit}; exec {} \"$@\"\n", binary.display());
+        std::fs::write(&wrapper, text).unwrap();
+        std::fs::set_permissions(&wrapper, PermissionsExt::from_mode(0o755)).unwrap();
+        let mut session = Call::create(&scratch, container)?.program(&wrapper).spawn()?;
+        session.release()?;
+        let finished = session.foreground()?;
+        if finished.status != 0 {
+            assert!(finished.stderr.contains("Too many open files"), "{limit}: {finished:?}");
+            refused += 1;
+            continue;
+        }
+        let message = session.message()?.unwrap_or_else(|| panic!("{limit}: no answer"));
+        if message.value < 0 {
+            assert!(message.text.is_some(), "{limit}: no reason");
+            told += 1;
+            continue;
+        }
+        session.start()?;
+        assert_eq!(session.exit_code()?, 5, "{limit}");
+        session.exit_note()?;
+        ran += 1;
+    }
+    assert!(refused > 0 && told > 0 && ran > 5, "{refused} refused, {told} told, {ran} ran");
+    Ok(())
 }

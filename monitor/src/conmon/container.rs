@@ -8,11 +8,12 @@ use std::process::ExitCode;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, Signal};
-use wire::{FdSet, OwnedFd};
+use wire::{FdSet, Link, OwnedFd};
 
 use super::config::{ApiVersion, Config, Mode as Job};
 use super::record::{self, MAX_EXIT_ARGS};
 use super::setup::{self, Ours, Paths};
+use super::strerror::strerror;
 use super::terminal::{self, ConsoleSocket};
 use super::{ending, supervise};
 use crate::handover::{self, Container, Programs};
@@ -35,6 +36,8 @@ struct Started {
     fds: Vec<(FdSet, OwnedFd)>,
     /// How it is noticed that memory ran out.
     oom: Option<oom::Watch>,
+    /// Both ends of the link to the hub.
+    link: (Link, OwnedFd),
 }
 
 /// Why there is no container.
@@ -227,10 +230,19 @@ fn start(
         let error = inherited::text(error);
         Failure::after_runtime(format!("cannot keep the container's record in memory: {error}"))
     })?;
+    // All that takes descriptors comes before the answer: what fails behind it
+    // the engine never hears of. The hub takes fewer than we have now.
+    let (log, link) = log_copy(config)
+        .and_then(|log| Ok((log, Link::pair().map_err(inherited::text)?)))
+        .map_err(|error| {
+            kill(container);
+            Failure::after_runtime(format!("cannot hand the container to its hub: {error}"))
+        })?;
+    fds.extend(log.map(|fd| (FdSet::LOG, fd)));
     if !(exec && config.api_version == ApiVersion::V0) {
         sync.send(record::key(config), container.unwrap_or(0), b"");
     }
-    Ok(Started { pid: container, record, fds, oom })
+    Ok(Started { pid: container, record, fds, oom, link })
 }
 
 /// The container's standard input, output and error: the runtime's ends, and
@@ -258,6 +270,13 @@ fn open_stdio(
     stdio.stderr = Some(pipe.theirs);
     fds.push((FdSet::STDERR, pipe.ours));
     Ok((stdio, console))
+}
+
+/// The log file, for the hub.
+fn log_copy(config: &Config) -> Result<Option<OwnedFd>, String> {
+    let Some(log) = &config.log.k8s_file else { return Ok(None) };
+    let copy = log.fd.try_clone().map_err(|error| strerror(&error))?;
+    wire::sys::take_inherited(copy.into_raw_fd()).map(Some).map_err(inherited::text)
 }
 
 /// Ends a container that cannot be watched.
@@ -295,14 +314,8 @@ fn hand_over(
     started: Started,
     inherited_fds: Vec<i32>,
 ) -> String {
-    let Started { pid, record, mut fds, oom } = started;
+    let Started { pid, record, mut fds, oom, link } = started;
     fds.extend(sync.fd.map(|fd| (FdSet::SYNC, fd)));
-    if let Some(log) = &config.log.k8s_file
-        && let Ok(copy) = log.fd.try_clone()
-        && let Ok(fd) = wire::sys::take_inherited(copy.into_raw_fd())
-    {
-        fds.push((FdSet::LOG, fd));
-    }
     let ours: Vec<i32> =
         ["_OCI_SYNCPIPE", "_OCI_STARTPIPE", "_OCI_ATTACHPIPE"].iter().filter_map(number).collect();
     let leaked: Vec<OwnedFd> = inherited_fds
@@ -326,7 +339,7 @@ fn hand_over(
         let _ = rustix::stdio::dup2_stderr(socket);
     }
     let cid = CString::new(config.cid.as_bytes()).unwrap_or_default();
-    handover::become_hub(programs, signals, &cid, &container)
+    handover::become_hub(programs, signals, link, &cid, &container)
 }
 
 fn number(name: &&str) -> Option<i32> {

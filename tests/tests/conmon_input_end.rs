@@ -1,0 +1,55 @@
+//! The end of input is the end for everybody, and of input alone.
+
+use tests::{Call, Container, Result, Scratch};
+
+/// Answers each line, and says when its terminal got another size.
+const ANSWER: &str = "stty -echo; trap 'echo resized' WINCH; echo ready; while :; do read x && echo \"got $x\"; done";
+
+#[test]
+fn one_clients_end_of_input_is_the_end_for_all() -> Result {
+    let scratch = Scratch::new()?;
+    let container = Container::sh("cat; echo end; read x; exec sleep 1000").stdin();
+    let session = Call::create(&scratch, &container)?.created()?;
+    let (mut stays, goes) = (session.attach()?, session.attach()?);
+    session.start()?;
+    stays.send(b"one\n")?;
+    stays.expect("one\n")?;
+    goes.half_close()?;
+    stays.expect("one\nend\n")?;
+    // Nobody takes this any more, and nobody minds.
+    stays.send(b"two\n")?;
+    session.kill("KILL")?;
+    stays.read_to_end()?;
+    assert_eq!(stays.stdout, b"one\nend\n");
+    assert_eq!(session.exit_code()?, 137);
+    Ok(())
+}
+
+#[test]
+fn with_stdin_a_terminals_input_ends_and_its_output_goes_on() -> Result {
+    let scratch = Scratch::new()?;
+    let container = Container::sh(ANSWER).terminal().stdin();
+    let session = Call::create(&scratch, &container)?.created()?;
+    let mut first = session.attach()?;
+    session.start()?;
+    first.expect("ready")?;
+    first.send(b"one\n")?;
+    first.expect("got one")?;
+    first.half_close()?;
+    // The end has been seen when what comes after it is not answered any more.
+    tests::wait::until("the end of input to be seen", || {
+        let mut late = session.attach()?;
+        late.send(b"late\n")?;
+        session.write_fifo("ctl", b"1 24 80\n")?;
+        late.expect("resized")?;
+        session.write_fifo("ctl", b"1 25 80\n")?;
+        late.read_while("another size", |client| {
+            String::from_utf8_lossy(&client.stdout).matches("resized").count() < 2
+        })?;
+        Ok((!String::from_utf8_lossy(&late.stdout).contains("got late")).then_some(()))
+    })?;
+    assert!(!session.exit_file().exists());
+    session.kill("KILL")?;
+    assert_eq!(session.exit_code()?, 137);
+    Ok(())
+}
