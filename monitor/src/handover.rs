@@ -12,7 +12,7 @@ use crate::conmon::setup::c_path;
 
 /// Most environment variables that are handed on; a program's environment and
 /// arguments together are limited to 6 MB (execve(2)).
-const MAX_ENVIRONMENT: usize = 16_384;
+pub const MAX_ENVIRONMENT: usize = 16_384;
 
 /// The programs of the roles, which live beside ours.
 #[derive(Debug)]
@@ -68,15 +68,14 @@ pub struct Container {
 }
 
 /// Becomes the hub, with this container in its care. `signals` is the signalfd
-/// whose signals are blocked; `link` has both ends of the link to the hub. Returns only to say why it did not.
+/// whose signals are blocked. Returns only to say why it did not.
 pub fn become_hub(
     programs: &Programs,
     signals: &OwnedFd,
-    link: (Link, OwnedFd),
     cid: &CString,
     container: &Container,
 ) -> String {
-    match hand_over(programs, signals, link, cid, container) {
+    match hand_over(programs, signals, cid, container) {
         Ok(error) => format!("cannot execute {}: {}", programs.path.display(), text(error)),
         Err(error) => format!("cannot hand over to {}: {}", programs.path.display(), text(error)),
     }
@@ -89,10 +88,10 @@ fn text(error: Errno) -> String {
 fn hand_over(
     programs: &Programs,
     signals: &OwnedFd,
-    (link, theirs): (Link, OwnedFd),
     cid: &CString,
     container: &Container,
 ) -> Result<Errno, Errno> {
+    let (link, theirs) = Link::pair()?;
     let start = [signals.as_fd(), programs.writer.as_fd(), programs.proxy.as_fd()];
     link.send(&Message::Start { pod: false }, &start)?;
     let mut fds = vec![(FdSet::RECORD, container.record.as_fd())];
@@ -112,7 +111,8 @@ fn hand_over(
     Ok(wire::sys::exec(Some(programs.hub.as_fd()), c"", &names, variables.as_environment()))
 }
 
-fn environment() -> Vec<CString> {
+/// Our environment, `NAME=value` each.
+pub fn environment() -> Vec<CString> {
     let variables = std::env::vars_os().map(|(name, value)| {
         let mut text = name.into_vec();
         text.push(b'=');

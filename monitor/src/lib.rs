@@ -7,6 +7,7 @@
 //! * Whoever waits on the sync pipe gets an answer, whatever fails.
 
 pub mod conmon;
+pub mod execute;
 pub mod handover;
 pub mod inherited;
 pub mod log;

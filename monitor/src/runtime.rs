@@ -3,9 +3,7 @@
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::Command;
 
 use rustix::fs::Mode;
 use rustix::process::{Pid, Signal};
@@ -13,6 +11,7 @@ use wire::sys::{Forked, Mask};
 use wire::{Errno, OwnedFd};
 
 use crate::conmon::config::{Config, Mode as Job};
+use crate::execute::execute;
 
 /// What the runtime's process gets.
 #[derive(Debug, Default)]
@@ -115,15 +114,10 @@ fn become_runtime(call: &Call<'_>, parent: Pid) -> String {
     {
         return format!("cannot connect the runtime's standard input and output: {error}");
     }
-    let mut command = Command::new(path_without_search(call.program));
-    command.arg0(call.program).args(call.args);
-    match listen_pid(call.replace_listen_pid, parent) {
-        Ok(Some(pid)) => {
-            command.env("LISTEN_PID", pid);
-        }
-        Ok(None) => {}
+    let listen_pid = match listen_pid(call.replace_listen_pid, parent) {
+        Ok(pid) => pid.map(|pid| ("LISTEN_PID", pid)),
         Err(text) => return text,
-    }
+    };
     if let Some(pipe) = call.start_pipe {
         // Data or end of file: either lets us go on.
         let _ = rustix::io::read(pipe, &mut [0u8; 8192]);
@@ -131,12 +125,13 @@ fn become_runtime(call: &Call<'_>, parent: Pid) -> String {
     if let Some(score) = call.oom_score_adj {
         let _ = fs::write("/proc/self/oom_score_adj", score);
     }
-    let error = command.exec();
-    let reason = crate::conmon::strerror::strerror(&error);
+    let path = path_without_search(call.program);
+    let error = execute(&path, call.program.as_os_str(), call.args, listen_pid);
+    let reason = crate::inherited::text(error);
     format!("cannot execute the runtime {}: {reason}", call.program.display())
 }
 
-/// execvp(3) would search `PATH` for a bare name; conmon does not.
+/// A bare name is that of a file in the working directory.
 fn path_without_search(program: &Path) -> OsString {
     if program.as_os_str().as_encoded_bytes().contains(&b'/') {
         return program.into();

@@ -106,6 +106,21 @@ fn path_is_not_searched_for_the_exit_command() -> Result {
 }
 
 #[test]
+fn nor_is_it_after_a_failed_creation() -> Result {
+    let scratch = Scratch::new()?;
+    let call = Call::create(&scratch, &Container::sh("exit 5"))?.no_exit_command();
+    let made = scratch.join("made-by-touch");
+    let call = call.set("--exit-command", "touch").add("--exit-command-arg", &made);
+    let call = call.env("SMALL_RUNTIME_EXIT", "1").env("SMALL_RUNTIME_STDERR", "no");
+    let mut session = call.spawn()?;
+    session.release()?;
+    assert_eq!(session.message()?.unwrap().value, -1);
+    session.monitor_gone()?;
+    assert!(!made.exists());
+    Ok(())
+}
+
+#[test]
 fn the_status_of_the_exit_command_is_not_the_monitors() -> Result {
     let scratch = Scratch::new()?;
     let call = Call::create(&scratch, &Container::sh("exit 5"))?.no_exit_command();
@@ -126,10 +141,17 @@ fn a_failed_creation_runs_the_exit_command() -> Result {
     let scratch = Scratch::new()?;
     let call = Call::create(&scratch, &Container::sh("true"))?;
     let call = call.env("SMALL_RUNTIME_EXIT", "1").env("SMALL_RUNTIME_STDERR", "no");
-    let mut session = call.spawn()?;
+    let (read, write) = sys::pipe().unwrap();
+    let mut session = call.inherit(read).inherit(write).spawn()?;
     session.release()?;
     assert_eq!(session.message()?.unwrap().value, -1);
-    session.exit_note()?;
+    let note = session.exit_note()?;
+    assert!(note.fds.keys().eq(&[0, 1, 2]), "{:?}", note.fds);
+    assert!(note.fds.values().all(|target| target == "/dev/null"), "{:?}", note.fds);
+    if under_test::is_ours()? {
+        assert!(!note.has_signal("SigIgn:", libc::SIGPIPE), "{}", note.status);
+        assert!(note.status.contains("SigBlk:\t0000000000000000"), "{}", note.status);
+    }
     session.monitor_gone()?;
     assert!(!session.exit_file().exists(), "there was no container that could exit");
     Ok(())

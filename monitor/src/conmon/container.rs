@@ -36,8 +36,8 @@ struct Started {
     fds: Vec<(FdSet, OwnedFd)>,
     /// How it is noticed that memory ran out.
     oom: Option<oom::Watch>,
-    /// Both ends of the link to the hub.
-    link: (Link, OwnedFd),
+    /// As many descriptors as the hand-over will take.
+    spare: (Link, OwnedFd),
 }
 
 /// Why there is no container.
@@ -121,7 +121,7 @@ fn prepare(config: &Config, sync: &mut SyncPipe) -> Result<OwnedFd, String> {
 }
 
 /// Points standard input, output and error at /dev/null.
-fn detach_stdio() -> Result<(), String> {
+pub(super) fn detach_stdio() -> Result<(), String> {
     let connect = || {
         let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
         rustix::stdio::dup2_stdin(&null)?;
@@ -232,7 +232,7 @@ fn start(
     })?;
     // All that takes descriptors comes before the answer: what fails behind it
     // the engine never hears of. The hub takes fewer than we have now.
-    let (log, link) = log_copy(config)
+    let (log, spare) = log_copy(config)
         .and_then(|log| Ok((log, Link::pair().map_err(inherited::text)?)))
         .map_err(|error| {
             kill(container);
@@ -242,7 +242,7 @@ fn start(
     if !(exec && config.api_version == ApiVersion::V0) {
         sync.send(record::key(config), container.unwrap_or(0), b"");
     }
-    Ok(Started { pid: container, record, fds, oom, link })
+    Ok(Started { pid: container, record, fds, oom, spare })
 }
 
 /// The container's standard input, output and error: the runtime's ends, and
@@ -314,7 +314,7 @@ fn hand_over(
     started: Started,
     inherited_fds: Vec<i32>,
 ) -> String {
-    let Started { pid, record, mut fds, oom, link } = started;
+    let Started { pid, record, mut fds, oom, spare } = started;
     fds.extend(sync.fd.map(|fd| (FdSet::SYNC, fd)));
     let ours: Vec<i32> =
         ["_OCI_SYNCPIPE", "_OCI_STARTPIPE", "_OCI_ATTACHPIPE"].iter().filter_map(number).collect();
@@ -339,7 +339,8 @@ fn hand_over(
         let _ = rustix::stdio::dup2_stderr(socket);
     }
     let cid = CString::new(config.cid.as_bytes()).unwrap_or_default();
-    handover::become_hub(programs, signals, link, &cid, &container)
+    drop(spare);
+    handover::become_hub(programs, signals, &cid, &container)
 }
 
 fn number(name: &&str) -> Option<i32> {
