@@ -169,6 +169,7 @@ impl Hub {
                 && let Some(client) = self.tables.clients.remove(name)
             {
                 self.events.remove(&client.socket);
+                wire::discard_input(&client.socket);
             }
         }
     }

@@ -141,7 +141,8 @@ impl Role {
             {
                 // Others hold the socket too; the other end is to see that
                 // this was all.
-                let _ = rustix::net::shutdown(&client.socket, Shutdown::Both);
+                let _ = rustix::net::shutdown(&client.socket, Shutdown::Write);
+                wire::discard_input(&client.socket);
             }
         }
     }

@@ -1,6 +1,8 @@
 //! The end of input is the end for everybody, and of input alone.
 
-use tests::{Call, Container, Result, Scratch};
+use std::thread;
+
+use tests::{Call, Container, Result, Scratch, ours_only};
 
 /// Answers each line, and says when its terminal got another size.
 const ANSWER: &str = "stty -echo; trap 'echo resized' WINCH; echo ready; while :; do read x && echo \"got $x\"; done";
@@ -51,5 +53,27 @@ fn with_stdin_a_terminals_input_ends_and_its_output_goes_on() -> Result {
     assert!(!session.exit_file().exists());
     session.kill("KILL")?;
     assert_eq!(session.exit_code()?, 137);
+    Ok(())
+}
+
+#[test]
+fn who_is_still_sending_at_the_end_sees_all_output_nevertheless() -> Result {
+    ours_only!();
+    for container in [Container::sh("seq 1 1000"), Container::sh("head -c 1; seq 1 1000").stdin()] {
+        for _ in 0..10 {
+            let scratch = Scratch::new()?;
+            let session = Call::create(&scratch, &container)?.created()?;
+            let mut client = session.attach()?;
+            let sender = client.sender()?;
+            // As `yes | podman run -i`: until it is told that nobody takes it any more.
+            let sending = thread::spawn(move || while sender.send(&[b'y'; 2000]).is_ok() {});
+            session.start()?;
+            session.exit_code()?;
+            client.read_to_end()?;
+            sending.join().unwrap();
+            let said = String::from_utf8_lossy(&client.stdout).into_owned();
+            assert!(said.ends_with("\n999\n1000\n"), "{} bytes: {said:?}", said.len());
+        }
+    }
     Ok(())
 }

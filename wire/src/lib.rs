@@ -2,7 +2,9 @@
 //! memory), the [`message`]s between hub and roles, the [`link`] that carries them with
 //! file descriptors, the [`event`] loop, process start ([`start`]), the few
 //! system calls no library has ([`sys`]), one-line error messages
-//! ([`report`]), answers to the engine ([`answer`]), and the kernel's count of out-of-memory kills ([`oom`]). Nothing else belongs here.
+//! ([`report`]), answers to the engine ([`answer`]), ends of connections
+//! ([`discard`]), and the kernel's count of out-of-memory kills ([`oom`]).
+//! Nothing else belongs here.
 //!
 //! # Invariants
 //! * No allocation, no libc: everything links into a `no_std` program.
@@ -16,6 +18,7 @@
 #![allow(unsafe_code)]
 
 pub mod answer;
+pub mod discard;
 pub mod event;
 pub mod key;
 pub mod link;
@@ -28,6 +31,7 @@ pub mod start;
 pub mod sys;
 
 pub use answer::answer;
+pub use discard::discard_input;
 pub use key::Key;
 pub use link::{Fds, Link};
 pub use message::{FdSet, Message};
