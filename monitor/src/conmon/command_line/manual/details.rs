@@ -140,7 +140,8 @@ A JSON object a line, as Docker writes it:
 (the text, with its newline),
 .Dq stream
 and
-.Dq time .
+.Dq time ,
+in UTC.
 .It Cm journald
 An entry of systemd's journal
 .Pq Xr systemd-journald 8
@@ -228,7 +229,8 @@ If it cannot be done, output goes on into the old file.",
     ),
     (
         "log-allowlist-dir",
-        r"When there is one, a log outside all of them is refused, at the start and whenever it is opened again.",
+        r"When there is one, a log that is in none of them and below none is refused, at the start and whenever it is opened again:
+.Dq log file X is in no directory given with \-\-log-allowlist-dir; log to one of those .",
     ),
     (
         "no-container-partial-message",
@@ -301,7 +303,14 @@ and those that begin with
 .Li BUSERROR=
 or
 .Li MONOTONIC_USEC= ;
-all others are not the container's to say.",
+all others are not the container's to say.
+A name that begins with
+.Li @
+is an abstract one.
+Refused are an empty name, one of more than 107 bytes, and
+.Fl -exec
+without
+.Fl -bundle .",
     ),
     (
         "socket-dir-path",
