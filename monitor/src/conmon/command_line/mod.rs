@@ -2,6 +2,7 @@
 //!
 //! [`glib`] finds options and their values, by the table in [`options`], whose
 //! structure [`parse`] fills; [`validate`] checks it and makes the [`Config`].
+//! [`manual`] makes the manual page's list of options from the same table.
 
 pub mod glib;
 pub mod integer;
