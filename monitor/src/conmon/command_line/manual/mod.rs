@@ -1,14 +1,16 @@
 //! The list of options in the manual page `monitor(8)`: names, arguments and
 //! first sentences from the table that also parses and helps, the rest from
-//! [`details`].
+//! [`details`] and [`log_details`].
 
 mod details;
+mod log_details;
 
 use argh::{ArgsInfo, FlagInfo, FlagInfoKind};
 
 use super::options::{ALIASES, Options};
 
 use details::DETAILS;
+use log_details::LOG_DETAILS;
 
 /// All options as a list in mdoc(7), the language of manual pages.
 pub fn options() -> String {
@@ -19,7 +21,7 @@ pub fn options() -> String {
         page.push_str(&sentence(row.description));
         page.push('\n');
         let name = long(row);
-        for (_, text) in DETAILS.iter().filter(|(option, _)| *option == name) {
+        for (_, text) in details().filter(|(option, _)| *option == name) {
             page.push_str(text);
             page.push('\n');
         }
@@ -39,6 +41,10 @@ Print the options, and exit.
 
 fn rows() -> impl Iterator<Item = &'static FlagInfo<'static>> {
     Options::get_args_info().flags.iter().filter(|row| row.long != "--help")
+}
+
+fn details() -> impl Iterator<Item = &'static (&'static str, &'static str)> {
+    DETAILS.iter().chain(LOG_DETAILS)
 }
 
 fn long(row: &FlagInfo<'static>) -> &'static str {
@@ -79,8 +85,10 @@ mod tests {
 
     #[test]
     fn each_option_has_details_and_no_detail_is_about_another() {
-        let names: Vec<_> = rows().map(long).collect();
-        let explained: Vec<_> = DETAILS.iter().map(|(option, _)| *option).collect();
+        let mut names: Vec<_> = rows().map(long).collect();
+        let mut explained: Vec<_> = details().map(|(option, _)| *option).collect();
+        names.sort_unstable();
+        explained.sort_unstable();
         assert_eq!(explained, names);
     }
 
