@@ -1,6 +1,7 @@
 //! What is known of a container.
 
-use crate::sinks::{Entries, K8sFile};
+use crate::held::Held;
+use crate::sinks::{Entries, Files};
 use crate::stream::Stream;
 use wire::message::Stream as Which;
 use wire::{Key, OwnedFd};
@@ -23,8 +24,8 @@ pub(crate) struct Container {
     pub(crate) name: Key,
     /// Its record.
     pub(crate) record: OwnedFd,
-    /// Its log, if it has one.
-    pub(crate) log: Option<K8sFile>,
+    /// Its log files, if it has any.
+    pub(crate) files: Files,
     /// Its entries in the journal, if it has any.
     pub(crate) journal: Option<Entries>,
     /// Standard output, or everything of a terminal.
@@ -51,13 +52,13 @@ impl Container {
         self.slot(which).as_mut()
     }
 
-    /// Bytes of a stream that are held back from the journal.
-    pub(crate) fn held(&self, which: Which) -> usize {
+    /// What of a stream is held back.
+    pub(crate) fn held(&self, which: Which) -> Held {
         let stream = match which {
             Which::Stdout => &self.stdout,
             Which::Stderr => &self.stderr,
         };
-        stream.as_ref().map_or(0, |stream| stream.held)
+        stream.as_ref().map_or(Held::default(), |stream| stream.held)
     }
 
     /// Bytes of a stream that are logged, but must stay: an owner has not got

@@ -5,11 +5,9 @@ use crate::fan_out::BOTH;
 use crate::role::Role;
 use crate::source::Moved;
 use rustix::net::Shutdown;
-use rustix::time::{ClockId, clock_gettime};
 use wire::event::now_ms;
 use wire::message::Stream as Which;
-use wire::record::Tag;
-use wire::{AsFd, Errno, Key, Message, Record};
+use wire::{AsFd, Errno, Key, Message};
 
 /// Most bytes a terminal's last output may have. It holds less; more comes
 /// from somebody who goes on writing, and is not waited for.
@@ -39,16 +37,8 @@ impl Role {
         {
             entries.finish(&mut self.journal, container.record.as_fd());
         }
-        if let Some(container) = self.tables.containers.get_mut(at)
-            && let Some(mut log) = container.log.take()
-        {
-            log.finish(container.record.as_fd(), clock_gettime(ClockId::Realtime));
-            let record = Record::map(&container.record);
-            if !record.is_ok_and(|record| record.fields().flag(Tag::NoSyncLog)) {
-                log.sync(container.record.as_fd());
-            }
-        }
         if let Some(container) = self.tables.containers.get_mut(at) {
+            core::mem::take(&mut container.files).finish(container.record.as_fd());
             container.life = Life::Drained;
         }
         self.settle_all(at);
@@ -92,7 +82,7 @@ impl Role {
             let Some(stream) = container.and_then(|container| container.stream(which)) else {
                 return;
             };
-            let (skip, held) = (stream.owed(), stream.held);
+            let (skip, held) = (stream.owed(), stream.held.most());
             let space = self.tables.space.input(held.saturating_add(new));
             match self.peek.look(stream.pipe.as_fd(), skip, held, space) {
                 Ok(0) => return,

@@ -117,7 +117,7 @@ impl Role {
         }
         self.peek.consume(stream.pipe.as_fd(), done);
         stream.logged -= done;
-        if stream.logged > stream.held {
+        if stream.owed() > 0 {
             self.watch(at, which, false);
         } else {
             match life {

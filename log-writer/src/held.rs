@@ -1,16 +1,33 @@
-//! The beginning of a line that the journal is to get whole: it stays at the
-//! head of its pipe until the line ends, so that it is not lost with this
-//! process. A pipe with nothing else in it is watched for news only.
+//! What some log is to get whole: the beginning of a line for the journal, that
+//! of a character for JSON. It stays at the head of its pipe until the rest is
+//! there, so that it is not lost with this process. A pipe with nothing else
+//! in it is watched for news only.
 
 use crate::container::Life;
+use crate::fan_out::BOTH;
+use crate::fd_path;
 use crate::role::Role;
 use crate::stream::{CHUNK, Stream};
-use core::fmt::Write;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fd::AsRawFd;
 use rustix::fs::{Mode, OFlags};
 use wire::message::Stream as Which;
 use wire::{AsFd, BorrowedFd, Key};
+
+/// How many bytes at the end of what is logged are held back for whom.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Held {
+    /// The beginning of a line for the journal.
+    pub(crate) journal: usize,
+    /// The beginning of a character for the json-file log: at most 3.
+    pub(crate) json: usize,
+}
+
+impl Held {
+    /// How many bytes of output have to stay.
+    pub(crate) fn most(self) -> usize {
+        self.journal.max(self.json)
+    }
+}
 
 impl Role {
     /// As [`pump`](Self::pump), for a stream with something held back, and
@@ -20,7 +37,7 @@ impl Role {
         let Some(stream) = container.and_then(|container| container.stream(which)) else {
             return;
         };
-        let held = stream.held;
+        let held = stream.held.most();
         if stream.filled() <= held {
             if is_ready(stream.pipe.as_fd(), PollFlags::HUP) {
                 self.flush_held(at, which);
@@ -45,40 +62,63 @@ impl Role {
         let Some(stream) = container.stream(which) else {
             return;
         };
-        if !running || stream.held == 0 || stream.owed() > 0 {
+        if !running || stream.held.most() == 0 || stream.owed() > 0 {
             return;
         }
         if !has_room(stream) {
             return self.flush_held(at, which);
         }
-        if stream.filled() > stream.held {
+        if stream.filled() > stream.held.most() {
             // That was there already: no news of it will come.
             self.watch(at, which, false);
             self.watch(at, which, true);
         }
     }
 
-    /// Sends the journal what is held back, as the part of a line that it is.
+    /// Nothing has come for long: no process stays for the rest of a character.
+    pub(crate) fn give_up_characters(&mut self) {
+        let mut from = 0;
+        while let Some(at) = self.tables.containers.next_key(from) {
+            from = at.slot() + 1;
+            for which in BOTH {
+                let container = self.tables.containers.get(at);
+                if container.is_some_and(|container| container.held(which).journal == 0) {
+                    self.flush_held(at, which);
+                }
+            }
+        }
+    }
+
+    /// Logs what is held back, as the part that it is.
     pub(crate) fn flush_held(&mut self, at: Key, which: Which) {
         let Some(container) = self.tables.containers.get_mut(at) else {
             return;
         };
         let held = container.held(which);
-        if held == 0 {
+        let most = held.most();
+        if most == 0 {
             return;
         }
         let Some(stream) = container.stream(which) else {
             return;
         };
         let skip = stream.owed();
-        stream.held = 0;
-        let space = self.tables.space.input(held);
-        let got = self.peek.look(stream.pipe.as_fd(), skip, held.saturating_sub(1), space);
-        if let Ok(len) = got
-            && let Some(entries) = &mut container.journal
-        {
-            let part = space.get(..len).unwrap_or(&[]);
-            entries.write(&mut self.journal, container.record.as_fd(), which, part, false);
+        stream.held = Held::default();
+        let space = &mut self.tables.space;
+        let got = self.peek.look(stream.pipe.as_fd(), skip, most - 1, space.input(most));
+        let mut renewed = false;
+        if got == Ok(most) {
+            let record = container.record.as_fd();
+            renewed = container.files.write(record, space, most, which, held, false).renewed;
+            if held.journal > 0
+                && let Some(entries) = &mut container.journal
+            {
+                let part = space.input(most).get(most - held.journal..).unwrap_or(&[]);
+                entries.write(&mut self.journal, record, which, part, false);
+            }
+        }
+        if renewed {
+            self.tell_log(at);
         }
         self.settle(at, which);
     }
@@ -92,14 +132,8 @@ fn has_room(stream: &Stream) -> bool {
         return source.has_room() || (source.enlarge_stage().is_ok() && source.has_room());
     }
     // Only a write end can tell.
-    let mut path = heapless::String::<32>::new();
-    let done = write!(path, "/proc/self/fd/{}\0", stream.pipe.as_raw_fd());
-    let path = core::ffi::CStr::from_bytes_with_nul(path.as_bytes());
-    let (Ok(()), Ok(path)) = (done, path) else {
-        return false;
-    };
     let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    rustix::fs::open(path, flags, Mode::empty())
+    fd_path::with(stream.pipe.as_fd(), |path| rustix::fs::open(path, flags, Mode::empty()))
         .is_ok_and(|end| is_ready(end.as_fd(), PollFlags::OUT))
 }
 

@@ -7,7 +7,7 @@
 //! [`fan_out`] (clients), which has it taken out of the pipe when everybody has
 //! it. [`role`] is the loop around that; [`messages`] is what the hub can ask
 //! for; [`drain`] is the end of a container; [`held`] is about lines that the
-//! journal gets whole.
+//! journal gets whole. [`rotation`] starts log files anew.
 //!
 //! # Invariants
 //! * State lives in the pipes: nothing is taken out of one before it is in the
@@ -33,9 +33,12 @@ mod client;
 mod container;
 mod drain;
 mod fan_out;
+mod fd_path;
 mod held;
 mod messages;
 mod output;
+mod place;
+mod repair;
 mod role;
 mod rotation;
 mod sinks;

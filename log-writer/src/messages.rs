@@ -1,13 +1,14 @@
 //! What the hub can ask for.
 
+use crate::PROGRAM;
 use crate::client::Client;
 use crate::container::{Container, Life};
 use crate::fan_out::BOTH;
+use crate::held::Held;
 use crate::role::Role;
-use crate::sinks::{Entries, K8sFile};
+use crate::sinks::{Entries, Files};
 use crate::source::Source;
-use crate::stream::{CHUNK, Stream};
-use crate::{PROGRAM, rotation};
+use crate::stream::Stream;
 use rustix::fs::FileType;
 use rustix::pipe::PipeFlags;
 use wire::event::now_ms;
@@ -94,17 +95,16 @@ impl Role {
         if let Some(old) = self.container_named(name) {
             self.forget(old);
         }
-        let log = log.map(|file: OwnedFd| {
-            if repair {
-                rotation::repair(file.as_fd(), self.tables.space.input(CHUNK));
-            }
-            K8sFile::new(file, record.as_fd())
-        });
+        let mut files =
+            log.map_or_else(Files::default, |log: OwnedFd| Files::open(log, record.as_fd()));
+        if repair {
+            files.repair(&mut self.tables.space);
+        }
         let journal = Entries::new(record.as_fd());
         let container = Container {
             name,
             record,
-            log,
+            files,
             journal,
             stdout: None,
             stderr: None,
@@ -205,9 +205,7 @@ impl Role {
         let Some(container) = self.tables.containers.get_mut(at) else {
             return;
         };
-        if let Some(log) = &mut container.log
-            && log.renew(container.record.as_fd())
-        {
+        if container.files.renew(container.record.as_fd()) {
             self.tell_log(at);
         }
     }
@@ -215,11 +213,11 @@ impl Role {
     /// Drops everything of a container that is not owed to an owner.
     fn forget(&mut self, at: Key) {
         if let Some(container) = self.tables.containers.get_mut(at) {
-            container.log = None;
+            container.files = Files::default();
             container.journal = None;
             for which in BOTH {
                 if let Some(stream) = container.stream(which) {
-                    stream.held = 0;
+                    stream.held = Held::default();
                 }
             }
             container.life = Life::Drained;

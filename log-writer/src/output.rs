@@ -2,10 +2,10 @@
 
 use crate::PROGRAM;
 use crate::fan_out::BOTH;
+use crate::held::Held;
 use crate::role::{Role, SMALL, Token};
 use crate::source::Moved;
 use crate::stream::CHUNK;
-use rustix::time::{ClockId, clock_gettime};
 use wire::event::{EventFlags, Events, now_ms};
 use wire::message::Stream as Which;
 use wire::{AsFd, BorrowedFd, Errno, Key, Message};
@@ -29,14 +29,14 @@ impl Role {
             return;
         };
         let unused =
-            container.log.is_none() && container.journal.is_none() && container.clients == 0;
+            container.files.is_none() && container.journal.is_none() && container.clients == 0;
         let Some(stream) = container.stream(which) else {
             return;
         };
         if stream.owed() > 0 {
             return;
         }
-        if stream.held > 0 {
+        if stream.held.most() > 0 {
             return self.pump_held(at, which);
         }
         let pipe = stream.pipe.as_fd();
@@ -68,20 +68,16 @@ impl Role {
         let Some(container) = self.tables.containers.get_mut(at) else {
             return;
         };
-        let held = container.stream(which).map_or(0, |stream| stream.held);
-        let (chunk, mut buffer) = self.tables.space.split(len);
-        let new = chunk.get(held..).unwrap_or(&[]);
-        let mut renewed = false;
-        if let Some(log) = &mut container.log {
-            let now = clock_gettime(ClockId::Realtime);
-            renewed = log.write(container.record.as_fd(), &mut buffer, now, which, new);
-        }
-        let mut keep = 0;
+        let held = container.held(which);
+        let record = container.record.as_fd();
+        let space = &mut self.tables.space;
+        let filed = container.files.write(record, space, len, which, held, true);
+        let mut keep = Held { journal: 0, json: filed.kept };
         if let Some(entries) = &mut container.journal {
-            let record = container.record.as_fd();
-            keep = entries.write(&mut self.journal, record, which, chunk, true);
+            let chunk = space.input(len).get(held.most() - held.journal..).unwrap_or(&[]);
+            keep.journal = entries.write(&mut self.journal, record, which, chunk, true);
         }
-        let new = new.len();
+        let new = len.saturating_sub(held.most());
         let clients = container.clients;
         let Some(stream) = container.stream(which) else {
             return;
@@ -92,7 +88,7 @@ impl Role {
         if len == CHUNK {
             stream.make_room();
         }
-        if renewed {
+        if filed.renewed {
             self.tell_log(at);
         }
         // Clients want their output now.
@@ -174,7 +170,7 @@ impl Role {
         let Some(stream) = container.and_then(|container| container.stream(which)) else {
             return;
         };
-        let edge = stream.held > 0;
+        let edge = stream.held.most() > 0;
         if stream.watched && stream.edge != edge {
             set_watch(&self.events, stream.pipe.as_fd(), Token::Link, false, &mut stream.watched);
         }

@@ -199,6 +199,7 @@ impl Role {
             container.life != Life::Running || BOTH.iter().any(|which| container.owed(*which) > 0)
         };
         self.active = now_ms();
+        self.give_up_characters();
         if self.tables.containers.iter().any(owing) {
             return true;
         }
@@ -234,13 +235,11 @@ impl Role {
         }
     }
 
-    /// Sends the hub the new log file of a container.
+    /// Sends the hub the new log files of a container.
     pub(crate) fn tell_log(&self, at: Key) {
-        if let Some(container) = self.tables.containers.get(at)
-            && let Some(log) = &container.log
-        {
-            let container = container.name;
-            self.tell(&Message::Log { container }, &[log.file()]);
+        if let Some(container) = self.tables.containers.get(at) {
+            let name = container.name;
+            container.files.share(|log| self.tell(&Message::Log { container: name }, &[log]));
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The output streams of containers: pipes that are looked into, and emptied
 //! only when everybody who needs what is in them has it.
 
+use crate::held::Held;
 use crate::source::Source;
 use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_getpipe_size, fcntl_setpipe_size, splice, tee};
 use wire::{AsFd, BorrowedFd, Errno, OwnedFd};
@@ -21,9 +22,9 @@ pub(crate) struct Stream {
     /// Bytes at the head of the pipe that are in the log, but that an owner
     /// has not got yet. As long as there are any, no new output is read.
     pub(crate) logged: usize,
-    /// How many of those, the last ones, are the beginning of a line that the
-    /// journal gets when the line ends: kept in the pipe until then.
-    pub(crate) held: usize,
+    /// How many of those, the last ones, some log gets only together with what
+    /// follows: kept in the pipe until then.
+    pub(crate) held: Held,
     /// Whether `pipe` is in the event loop.
     pub(crate) watched: bool,
     /// Whether we have made `pipe` [`BUSY`] bytes large.
@@ -37,7 +38,8 @@ pub(crate) struct Stream {
 impl Stream {
     /// A pipe that the container writes to.
     pub(crate) fn new(pipe: OwnedFd, source: Option<Source>) -> Self {
-        Stream { pipe, logged: 0, held: 0, watched: false, busy: false, edge: false, source }
+        let held = Held::default();
+        Stream { pipe, logged: 0, held, watched: false, busy: false, edge: false, source }
     }
 
     /// Gives a container that has filled its pipe more room. Not a must: where
@@ -60,7 +62,7 @@ impl Stream {
 
     /// Bytes at the head of the pipe that an owner has not got.
     pub(crate) fn owed(&self) -> usize {
-        self.logged.saturating_sub(self.held)
+        self.logged.saturating_sub(self.held.most())
     }
 
     /// Bytes in the pipe at the moment.

@@ -132,18 +132,3 @@ fn a_container_that_is_not_a_child_is_noticed_when_it_ends() -> Result {
     session.exit_code()?;
     session.monitor_gone()
 }
-
-#[test]
-fn an_option_that_is_not_built_yet_is_refused_by_name() -> Result {
-    ours_only!();
-    for (name, value) in [("--log-allowlist-dir", "/"), ("--log-global-size-max", "1")] {
-        let scratch = Scratch::new()?;
-        let mut session =
-            Call::create(&scratch, &Container::sh("true"))?.set(name, value).spawn()?;
-        let finished = session.foreground()?;
-        assert_eq!(finished.status, 1, "{name}: {finished:?}");
-        assert!(finished.stderr.contains(name), "{name}: {finished:?}");
-        assert_eq!(finished.stderr.lines().count(), 1);
-    }
-    Ok(())
-}

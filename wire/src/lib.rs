@@ -1,6 +1,6 @@
 //! What the four programs share: the [`record`] of a container (in [`sealed`]
 //! memory), the [`message`]s between hub and roles, the [`link`] that carries them with
-//! file descriptors, the [`event`] loop, process start ([`start`]), the few
+//! file descriptors, descriptors tied together ([`bundle`]), the [`event`] loop, process start ([`start`]), the few
 //! system calls no library has ([`sys`]), one-line error messages
 //! ([`report`]), answers to the engine ([`answer`]), ends of connections
 //! ([`discard`]), and the kernel's count of out-of-memory kills ([`oom`]).
@@ -18,6 +18,7 @@
 #![allow(unsafe_code)]
 
 pub mod answer;
+pub mod bundle;
 pub mod discard;
 pub mod event;
 pub mod key;

@@ -57,61 +57,79 @@ impl Link {
     /// Sends one message. Never waits: [`Errno::AGAIN`] says that the other
     /// side has not read for very long (hundreds of messages).
     pub fn send(&self, message: &Message, fds: &[BorrowedFd<'_>]) -> Result<(), Errno> {
-        let packet = message.encode();
-        let mut space = [MaybeUninit::<u8>::uninit(); CONTROL];
-        let mut control = SendAncillaryBuffer::new(&mut space);
-        if !fds.is_empty() && !control.push(SendAncillaryMessage::ScmRights(fds)) {
-            return Err(Errno::INVAL);
-        }
-        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
-        loop {
-            let sent =
-                rustix::net::sendmsg(&self.socket, &[IoSlice::new(&packet)], &mut control, flags);
-            match sent {
-                Ok(_) => return Ok(()),
-                Err(Errno::INTR) => {}
-                Err(error) => return Err(error),
-            }
-        }
+        send(self.socket.as_fd(), &message.encode(), fds)
     }
 
     /// Takes the next message without waiting.
     pub fn receive(&self) -> Result<(Message, Fds), Refusal> {
         // One byte more than a message, to tell longer packets.
         let mut packet = [0u8; message::LEN + 1];
-        let mut space = [MaybeUninit::<u8>::uninit(); CONTROL];
-        let mut control = RecvAncillaryBuffer::new(&mut space);
-        let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
-        let received = loop {
-            let mut parts = [IoSliceMut::new(&mut packet)];
-            match rustix::net::recvmsg(&self.socket, &mut parts, &mut control, flags) {
-                Ok(received) => break received,
-                // The other side died with something of ours unread. That is
-                // said once, before what it had sent.
-                Err(Errno::INTR | Errno::CONNRESET) => {}
-                Err(Errno::AGAIN) => return Err(Refusal::Empty),
-                Err(error) => return Err(Refusal::Failed(error)),
-            }
+        let (bytes, fds) = match receive(self.socket.as_fd(), &mut packet, RecvFlags::empty()) {
+            Ok((0, _)) => return Err(Refusal::Closed),
+            Ok(received) => received,
+            Err(Errno::AGAIN) => return Err(Refusal::Empty),
+            Err(error) => return Err(Refusal::Failed(error)),
         };
-        let mut fds = Fds::new();
-        for part in control.drain() {
-            if let RecvAncillaryMessage::ScmRights(rights) = part {
-                for fd in rights {
-                    // There is room: the control buffer holds no more. If
-                    // there were not, the descriptor would be closed here.
-                    drop(fds.push(fd));
-                }
-            }
-        }
-        if received.bytes == 0 {
-            return Err(Refusal::Closed);
-        }
-        let message = packet.get(..received.bytes).and_then(|p| Message::decode(p, fds.len()));
+        let message = packet.get(..bytes).and_then(|p| Message::decode(p, fds.len()));
         match message {
             Some(message) => Ok((message, fds)),
             None => Err(Refusal::Garbage),
         }
     }
+}
+
+/// Sends one packet with descriptors; does not wait. Errors: sendmsg(2).
+pub(crate) fn send(
+    socket: BorrowedFd<'_>,
+    packet: &[u8],
+    fds: &[BorrowedFd<'_>],
+) -> Result<(), Errno> {
+    let mut space = [MaybeUninit::<u8>::uninit(); CONTROL];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    if !fds.is_empty() && !control.push(SendAncillaryMessage::ScmRights(fds)) {
+        return Err(Errno::INVAL);
+    }
+    let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+    loop {
+        match rustix::net::sendmsg(socket, &[IoSlice::new(packet)], &mut control, flags) {
+            Ok(_) => return Ok(()),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// The next packet, how many bytes it has, and the descriptors that came with
+/// it; does not wait. Errors: recvmsg(2).
+pub(crate) fn receive(
+    socket: BorrowedFd<'_>,
+    packet: &mut [u8],
+    how: RecvFlags,
+) -> Result<(usize, Fds), Errno> {
+    let mut space = [MaybeUninit::<u8>::uninit(); CONTROL];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT | how;
+    let received = loop {
+        let mut parts = [IoSliceMut::new(packet)];
+        match rustix::net::recvmsg(socket, &mut parts, &mut control, flags) {
+            Ok(received) => break received,
+            // The other side died with something of ours unread. That is
+            // said once, before what it had sent.
+            Err(Errno::INTR | Errno::CONNRESET) => {}
+            Err(error) => return Err(error),
+        }
+    };
+    let mut fds = Fds::new();
+    for part in control.drain() {
+        if let RecvAncillaryMessage::ScmRights(rights) = part {
+            for fd in rights {
+                // There is room: the control buffer holds no more. If
+                // there were not, the descriptor would be closed here.
+                drop(fds.push(fd));
+            }
+        }
+    }
+    Ok((received.bytes, fds))
 }
 
 impl AsFd for Link {

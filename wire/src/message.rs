@@ -40,7 +40,7 @@ impl FdSet {
     pub const WINSZ: FdSet = FdSet(1 << 9);
     /// The engine's sync pipe.
     pub const SYNC: FdSet = FdSet(1 << 10);
-    /// The log file.
+    /// The log file; a [`bundle`](crate::bundle) where there are several.
     pub const LOG: FdSet = FdSet(1 << 11);
     /// A socket in whose queue lie all descriptors that the engine leaked in on
     /// purpose. Closing it closes them, which is to happen just before the exit
@@ -177,7 +177,7 @@ pub enum Message {
         /// Whose.
         container: Key,
     },
-    /// The log was opened anew. Fds: the new file.
+    /// The log was opened anew. Fds: the new file, or the bundle of all.
     Log {
         /// Whose.
         container: Key,

@@ -50,7 +50,7 @@ pub enum Tag {
     /// Number: non-zero when the end of a client's input closes the
     /// container's stdin.
     CloseStdin = 12,
-    /// Path of the k8s-file log; absent when there is no log file.
+    /// Path of the k8s-file log, absolute; absent when there is none.
     LogPath = 13,
     /// Number: bytes a log file may have before it is started anew.
     LogSizeMax = 14,
@@ -76,6 +76,20 @@ pub enum Tag {
     /// Number: non-zero when journal entries for parts of lines are not to be
     /// marked as such.
     JournalUnmarked = 22,
+    /// Path of the json-file log; absent when there is none. Where there is a
+    /// k8s-file log as well, the descriptor of the log is a
+    /// [`bundle`](crate::bundle) of both, in this order: k8s-file, json-file.
+    JsonPath = 23,
+    /// Number: backups of a log file that are kept when it is started anew;
+    /// absent: none, the old content goes.
+    LogBackups = 24,
+    /// A directory in which, or below which, log files may be: absolute,
+    /// without symbolic links; any number of times; absent: anywhere.
+    LogAllowed = 25,
+    /// Number: bytes after which nothing more is logged to files; absent: no
+    /// limit. How many it is so far is the file offset of the record itself
+    /// (nobody reads it with read(2)): all who hold a duplicate share it.
+    LogGlobalMax = 26,
     /// The host's notification socket as `NOTIFY_SOCKET` has it (sd_notify(3)):
     /// a path of at most 107 bytes, or `@` and an abstract name; absent when
     /// nobody is to be notified.

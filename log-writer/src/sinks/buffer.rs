@@ -3,7 +3,7 @@
 use crate::stream::CHUNK;
 
 /// Bytes of it: a chunk of output and two chunks of records. A chunk of lines
-/// of 50 bytes and more is one write; one line of any length always fits.
+/// of 50 bytes and more is one write; one record of any length always fits.
 const LEN: usize = 3 * CHUNK;
 
 /// A chunk of output with its records right behind it: of short lines, both
@@ -21,6 +21,11 @@ impl Space {
     /// Where to read up to `len` bytes of output, at most [`CHUNK`].
     pub(crate) fn input(&mut self, len: usize) -> &mut [u8] {
         self.bytes.get_mut(..len.min(CHUNK)).unwrap_or(&mut [])
+    }
+
+    /// All of it, to look at what was written before.
+    pub(crate) fn all(&mut self) -> &mut [u8] {
+        &mut self.bytes
     }
 
     /// The first `len` bytes of output read, and an empty buffer for their
@@ -41,6 +46,16 @@ impl Buffer<'_> {
     /// What is in it: whole records, each ending with a newline.
     pub(crate) fn filled(&self) -> &[u8] {
         self.room.get(..self.len).unwrap_or(&[])
+    }
+
+    /// Where a record can be made; [`commit`](Self::commit) adds it.
+    pub(crate) fn spare(&mut self) -> &mut [u8] {
+        self.room.get_mut(self.len..).unwrap_or(&mut [])
+    }
+
+    /// Adds the first `len` bytes of what was spare.
+    pub(crate) fn commit(&mut self, len: usize) {
+        self.len = self.len.saturating_add(len).min(self.room.len());
     }
 
     /// Forgets what is in it.

@@ -1,7 +1,8 @@
 //! Records to the byte.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
-use super::{K8sFile, Space};
+use super::Space;
+use super::log_file::{Done, Form, LogFile};
 use crate::stream::CHUNK;
 use proptest::prelude::*;
 use rustix::fs::MemfdFlags;
@@ -14,7 +15,7 @@ use wire::{AsFd, OwnedFd};
 struct Log {
     file: OwnedFd,
     record: OwnedFd,
-    log: K8sFile,
+    log: LogFile,
     space: Box<Space>,
 }
 
@@ -24,7 +25,7 @@ impl Log {
         Encoder::new(|piece: &[u8]| bytes.extend_from_slice(piece)).zone(i64::MIN, 7200);
         let record = seal(&bytes).unwrap();
         let file = rustix::fs::memfd_create(c"log", MemfdFlags::CLOEXEC).unwrap();
-        let log = K8sFile::new(rustix::io::dup(&file).unwrap(), record.as_fd());
+        let log = LogFile::new(Form::K8s, rustix::io::dup(&file).unwrap(), record.as_fd(), true);
         let space = Box::new(Space::new());
         Log { file, record, log, space }
     }
@@ -33,8 +34,8 @@ impl Log {
         self.space.input(chunk.len()).copy_from_slice(chunk);
         let (chunk, mut buffer) = self.space.split(chunk.len());
         let now = Timespec { tv_sec: 1_700_000_000, tv_nsec: 42 };
-        let renewed = self.log.write(self.record.as_fd(), &mut buffer, now, stream, chunk);
-        assert!(!renewed);
+        let done = self.log.write(self.record.as_fd(), &mut buffer, now, stream, chunk, true);
+        assert_eq!(done, Done { taken: chunk.len(), kept: 0, renewed: false });
     }
 
     fn bytes(&self) -> Vec<u8> {

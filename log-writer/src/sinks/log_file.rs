@@ -1,26 +1,49 @@
-//! The `k8s-file` log: `STAMP STREAM TAG CONTENT\n`, where TAG is `F` for a
-//! line that ended and `P` for a part of one.
-//!
-//! Lines are split chunk by chunk and never joined: a chunk that ends in the
-//! middle of a line gives a `P` record, the rest of the line a new one. All
-//! records of a chunk have the same stamp.
+//! A log in a file: its limits, and starting it anew. What records look like
+//! is the business of its [`Form`].
 
 use super::buffer::Buffer;
 use super::trouble::{Trouble, Wrote, reason};
-use crate::PROGRAM;
+use super::{json_file, k8s_file};
+use crate::place::{Place, Why};
 use crate::rotation::{self, Reopened};
 use crate::stamp::{self, Zone};
-use rustix::fs::OFlags;
+use crate::{PROGRAM, stamp::Stamp};
+use rustix::fs::{OFlags, SeekFrom};
 use rustix::time::Timespec;
 use wire::message::Stream;
 use wire::record::Tag;
 use wire::{AsFd, BorrowedFd, Errno, OwnedFd, Record};
 
-/// Bytes of a record before its content: stamp, ` stdout `, tag and blank.
-const HEAD: usize = stamp::LEN + 10;
+/// What the records of a log look like.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Form {
+    /// See [`k8s_file`].
+    K8s,
+    /// See [`json_file`].
+    Json,
+}
 
-/// A log file of this form.
-pub(crate) struct K8sFile {
+impl Form {
+    /// The field of a container's record with the path of such a log.
+    pub(crate) fn tag(self) -> Tag {
+        match self {
+            Form::K8s => Tag::LogPath,
+            Form::Json => Tag::JsonPath,
+        }
+    }
+
+    /// Whether `line` is a record, or the beginning of one.
+    pub(crate) fn begins(self, line: &[u8]) -> bool {
+        match self {
+            Form::K8s => k8s_file::begins(line),
+            Form::Json => json_file::begins(line),
+        }
+    }
+}
+
+/// A log file.
+pub(crate) struct LogFile {
+    form: Form,
     file: OwnedFd,
     /// Whether `file` is a regular file, which can be cut and replaced.
     regular: bool,
@@ -28,6 +51,11 @@ pub(crate) struct K8sFile {
     limit: u64,
     /// Bytes it has, those in the buffer included.
     size: u64,
+    /// Bytes that may be logged at all.
+    global_limit: u64,
+    /// Bytes logged so far, in this file and its predecessors. Counted only if
+    /// there is such a limit; the record's offset is what lasts.
+    total: u64,
     zone: Zone,
     /// What could not be written.
     trouble: Trouble,
@@ -35,24 +63,50 @@ pub(crate) struct K8sFile {
     stuck: bool,
 }
 
-impl K8sFile {
+/// One chunk of output on its way to a log file.
+pub(super) struct Way<'a, 'b> {
+    pub(super) record: BorrowedFd<'a>,
+    pub(super) buffer: &'a mut Buffer<'b>,
+    pub(super) stamp: Stamp,
+    pub(super) stream: Stream,
+    renewed: bool,
+}
+
+/// What became of a chunk.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Done {
+    /// Bytes at its beginning that were logged.
+    pub(crate) taken: usize,
+    /// Bytes after those that have to come again, before what follows. What
+    /// is left then is over the limit.
+    pub(crate) kept: usize,
+    /// The log has become a new file on the way.
+    pub(crate) renewed: bool,
+}
+
+impl LogFile {
     /// A log open as `file`, with the options in the container's record.
-    pub(crate) fn new(file: OwnedFd, record: BorrowedFd<'_>) -> Self {
-        let mut log = K8sFile {
+    /// `counts`: it is the one that the limit on all that is logged is about.
+    pub(crate) fn new(form: Form, file: OwnedFd, record: BorrowedFd<'_>, counts: bool) -> Self {
+        let mut log = LogFile {
+            form,
             file,
             regular: false,
             limit: u64::MAX,
             size: 0,
+            global_limit: u64::MAX,
+            total: 0,
             zone: Zone::new(),
             trouble: Trouble::new(),
             stuck: false,
         };
         log.measure();
-        if let Ok(record) = Record::map(record)
-            && let Some(limit) = record.fields().number(Tag::LogSizeMax)
-            && limit > 0
-        {
-            log.limit = limit;
+        if let Ok(record) = Record::map(record) {
+            let limit = |tag| record.fields().number(tag).filter(|limit| *limit > 0);
+            log.limit = limit(Tag::LogSizeMax).unwrap_or(u64::MAX);
+            if counts {
+                log.global_limit = limit(Tag::LogGlobalMax).unwrap_or(u64::MAX);
+            }
         }
         log
     }
@@ -76,8 +130,15 @@ impl K8sFile {
         }
     }
 
-    /// Logs one chunk of output, read at `now`. The result says whether the
-    /// log has become a new file on the way.
+    fn stamp(&mut self, record: BorrowedFd<'_>, now: Timespec) -> Stamp {
+        match self.form {
+            Form::K8s => self.zone.stamp(now, record),
+            Form::Json => stamp::format(now, 0),
+        }
+    }
+
+    /// Logs one chunk of output, read at `now`. With `hold`, an unfinished
+    /// character at its end may be left out.
     pub(crate) fn write(
         &mut self,
         record: BorrowedFd<'_>,
@@ -85,58 +146,73 @@ impl K8sFile {
         now: Timespec,
         stream: Stream,
         chunk: &[u8],
-    ) -> bool {
-        let stamp = self.zone.stamp(now, record);
-        let full = head(&stamp, stream, b'F');
-        let mut renewed = false;
-        let mut rest = chunk;
-        while !rest.is_empty() {
-            let end = memchr::memchr(b'\n', rest);
-            let (line, more) =
-                rest.split_at_checked(end.map_or(rest.len(), |at| at + 1)).unwrap_or((rest, &[]));
-            rest = more;
-            let len = (HEAD + line.len() + usize::from(end.is_none())) as u64;
-            if self.size + len > self.limit && self.size > 0 && self.regular {
-                self.flush(record, buffer, &stamp);
-                renewed |= self.renew(record);
-            }
-            self.size += len;
-            if end.is_some() {
-                if !buffer.push(&full, line, b"") {
-                    self.flush(record, buffer, &stamp);
-                    buffer.push(&full, line, b"");
-                }
-            } else {
-                let part = head(&stamp, stream, b'P');
-                if !buffer.push(&part, line, b"\n") {
-                    self.flush(record, buffer, &stamp);
-                    buffer.push(&part, line, b"\n");
-                }
-            }
+        hold: bool,
+    ) -> Done {
+        if chunk.is_empty() {
+            return Done::default();
         }
-        self.flush(record, buffer, &stamp);
-        renewed
+        let limited = self.global_limit < u64::MAX;
+        if limited {
+            self.total = rustix::fs::tell(record).unwrap_or(self.total);
+        }
+        let stamp = self.stamp(record, now);
+        let mut way = Way { record, buffer, stamp, stream, renewed: false };
+        let (taken, kept) = match self.form {
+            Form::K8s => (k8s_file::log(self, &mut way, chunk), 0),
+            Form::Json => json_file::log(self, &mut way, chunk, hold),
+        };
+        self.flush(&mut way);
+        if limited {
+            // After the records: killed in between, they are counted once.
+            let _ = rustix::fs::seek(record, SeekFrom::Start(self.total));
+        }
+        Done { taken, kept, renewed: way.renewed }
+    }
+
+    /// Whether nothing more is to be logged, ever.
+    #[inline]
+    pub(super) fn is_full(&self) -> bool {
+        self.total >= self.global_limit
+    }
+
+    /// Whether a record of that many bytes is one too many for this file.
+    #[inline]
+    pub(super) fn is_over(&self, len: usize) -> bool {
+        self.size + len as u64 > self.limit && self.size > 0 && self.regular
+    }
+
+    /// Counts a record of that many bytes.
+    #[inline]
+    pub(super) fn count(&mut self, len: usize) {
+        self.size += len as u64;
+        self.total = self.total.saturating_add(len as u64);
+    }
+
+    /// Writes what is in the buffer, and starts a new file for what follows.
+    #[cold]
+    pub(super) fn turn_over(&mut self, way: &mut Way<'_, '_>) {
+        self.flush(way);
+        way.renewed |= self.renew(way.record);
     }
 
     /// Writes the buffer to the file.
-    fn flush(&mut self, record: BorrowedFd<'_>, buffer: &mut Buffer<'_>, stamp: &[u8; stamp::LEN]) {
-        let records = buffer.filled();
+    pub(super) fn flush(&mut self, way: &mut Way<'_, '_>) {
+        let records = way.buffer.filled();
         if !records.is_empty() {
-            let notice = head(stamp, Stream::Stderr, b'F');
             let file = self.file.as_fd();
-            match self.trouble.write(file, self.regular, &notice, records) {
+            match self.trouble.write(file, self.regular, self.form, &way.stamp, records) {
                 Wrote::Records => {}
                 Wrote::Otherwise => self.measure(),
                 Wrote::Dropped(why) => {
                     self.measure();
-                    with_path(record, |path| {
+                    with_path(way.record, self.form, |path| {
                         let why = reason(why);
                         wire::error!(PROGRAM, "dropping log lines, cannot write {path}: {why}");
                     });
                 }
             }
         }
-        buffer.clear();
+        way.buffer.clear();
     }
 
     /// Starts the log anew by its name, because of its size or because
@@ -146,14 +222,17 @@ impl K8sFile {
         // If it fails: not again before as many bytes as a log may have.
         self.size = 0;
         let done = Record::map(record).and_then(|record| {
-            let path = record.fields().string(Tag::LogPath).ok_or(Errno::NOENT)?;
-            rotation::reopen(path, self.file.as_fd())
+            let fields = record.fields();
+            let place = Place::find(fields, self.form.tag())?;
+            let backups = fields.number(Tag::LogBackups).unwrap_or(0);
+            rotation::reopen(&place, self.file.as_fd(), backups)
         });
         if let Err(error) = done
             && !self.stuck
         {
-            with_path(record, |path| {
-                wire::error!(PROGRAM, "cannot reopen {path}, going on with the old log: {error}");
+            with_path(record, self.form, |path| {
+                let why = Why(error);
+                wire::error!(PROGRAM, "cannot reopen {path}, going on with the old log: {why}");
             });
         }
         self.stuck = done.is_err();
@@ -167,45 +246,31 @@ impl K8sFile {
         }
     }
 
-    /// Ends the log: says what was dropped, if that is still untold.
-    pub(crate) fn finish(&mut self, record: BorrowedFd<'_>, now: Timespec) {
+    /// Ends the log: says what was dropped, if that is still untold, and has
+    /// everything put on the disk.
+    pub(crate) fn finish(&mut self, record: BorrowedFd<'_>, now: Timespec, sync: bool) {
         if self.trouble.is_untold() {
-            let notice = head(&self.zone.stamp(now, record), Stream::Stderr, b'F');
-            self.trouble.write(self.file.as_fd(), self.regular, &notice, &[]);
+            let stamp = self.stamp(record, now);
+            self.trouble.write(self.file.as_fd(), self.regular, self.form, &stamp, &[]);
         }
-    }
-
-    /// Has everything written so far put on the disk.
-    pub(crate) fn sync(&self, record: BorrowedFd<'_>) {
+        if !sync {
+            return;
+        }
         match rustix::fs::fsync(&self.file) {
             // EINVAL, EROFS: this kind of file cannot be synced.
             Ok(()) | Err(Errno::INVAL | Errno::ROFS) => {}
-            Err(error) => with_path(record, |path| {
+            Err(error) => with_path(record, self.form, |path| {
                 wire::error!(PROGRAM, "cannot sync {path} to disk: {error}");
             }),
         }
     }
 }
 
-/// Says something about the log of the container with this record.
+/// Says something about such a log of the container with this record.
 #[cold]
-fn with_path(record: BorrowedFd<'_>, say: impl FnOnce(&str)) {
+fn with_path(record: BorrowedFd<'_>, form: Form, say: impl FnOnce(&str)) {
     let record = Record::map(record);
     let fields = record.as_ref().map(|record| record.fields());
-    let path = fields.ok().and_then(|fields| fields.string(Tag::LogPath));
+    let path = fields.ok().and_then(|fields| fields.string(form.tag()));
     say(path.and_then(|path| path.to_str().ok()).unwrap_or("a log"));
-}
-
-/// What stands before the content of a record.
-fn head(stamp: &[u8; stamp::LEN], stream: Stream, tag: u8) -> [u8; HEAD] {
-    let name: &[u8; 8] = match stream {
-        Stream::Stdout => b" stdout ",
-        Stream::Stderr => b" stderr ",
-    };
-    let mut head = [b' '; HEAD];
-    let parts = stamp.iter().chain(name).chain(core::iter::once(&tag));
-    for (to, from) in head.iter_mut().zip(parts) {
-        *to = *from;
-    }
-    head
 }

@@ -2,15 +2,21 @@
 
 mod buffer;
 mod entry;
+mod files;
 mod journald;
 #[cfg(test)]
 mod journald_tests;
+mod json_file;
+#[cfg(test)]
+mod json_file_tests;
 mod k8s_file;
 #[cfg(test)]
 mod k8s_file_tests;
+mod log_file;
 mod trouble;
 
 pub(crate) use buffer::Space;
 pub(crate) use entry::Journal;
+pub(crate) use files::Files;
 pub(crate) use journald::Entries;
-pub(crate) use k8s_file::K8sFile;
+pub(crate) use log_file::Form;

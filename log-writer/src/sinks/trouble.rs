@@ -4,12 +4,16 @@
 //! a torn record is cut off again. Dropped records are counted, and a record of
 //! our own says how many as soon as writing works again.
 
+use super::log_file::Form;
+use super::{json_file, k8s_file};
+use crate::stamp::Stamp;
 use core::fmt::Write;
 use rustix::io::IoSlice;
+use wire::message::Stream;
 use wire::{BorrowedFd, Errno};
 
 /// Bytes of the notice with the longest number and reason, and some.
-const NOTICE: usize = 160;
+const NOTICE: usize = 192;
 
 /// What has gone to a file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -43,13 +47,14 @@ impl Trouble {
         self.dropped > 0
     }
 
-    /// Writes `records`, each ending with a newline, to `file`. `notice` is
-    /// what our own record begins with.
-    pub(crate) fn write<const HEAD: usize>(
+    /// Writes `records`, each ending with a newline, to `file`. A record of our
+    /// own has this form and this stamp.
+    pub(crate) fn write(
         &mut self,
         file: BorrowedFd<'_>,
         regular: bool,
-        notice: &[u8; HEAD],
+        form: Form,
+        stamp: &Stamp,
         records: &[u8],
     ) -> Wrote {
         if self.dropped == 0 && !self.torn {
@@ -60,7 +65,7 @@ impl Trouble {
                 Err(error) => self.drop_after(file, regular, &[], records, 0, error),
             }
         } else {
-            let first = self.notice(notice);
+            let first = self.notice(form, stamp);
             self.go_on(file, regular, &first, records, 0)
         }
     }
@@ -128,15 +133,30 @@ impl Trouble {
     }
 
     /// The record that says what was dropped.
-    fn notice(&self, head: &[u8]) -> heapless::Vec<u8, NOTICE> {
+    #[cold]
+    fn notice(&self, form: Form, stamp: &Stamp) -> heapless::Vec<u8, NOTICE> {
         let mut text = heapless::Vec::new();
         if self.torn {
             let _ = text.push(b'\n');
         }
         if self.dropped > 0 {
-            let _ = text.extend_from_slice(head);
+            let k8s;
+            let (head, end) = match form {
+                Form::K8s => {
+                    k8s = k8s_file::head(stamp, Stream::Stderr, b'F');
+                    (&k8s[..], heapless::Vec::from_array([b'\n']))
+                }
+                Form::Json => {
+                    let mut end = heapless::Vec::from_array(*b"\\n");
+                    let _ = end.extend_from_slice(&json_file::end(stamp, Stream::Stderr));
+                    (json_file::HEAD, end)
+                }
+            };
+            let end: heapless::Vec<u8, 80> = end;
             let (dropped, why) = (self.dropped, reason(self.why));
-            let _ = writeln!(text, "[conmote: {dropped} log lines dropped: {why}]");
+            let _ = text.extend_from_slice(head);
+            let _ = write!(text, "[conmote: {dropped} log lines dropped: {why}]");
+            let _ = text.extend_from_slice(&end);
         }
         text
     }

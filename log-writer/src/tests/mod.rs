@@ -11,9 +11,11 @@ mod idle;
 mod io;
 pub(crate) mod journal;
 mod journald;
+mod json;
 mod rotation;
 mod scratch;
 mod terminal;
 
 pub(crate) use hub::Hub;
+pub(crate) use json::unquoted;
 pub(crate) use scratch::{Scratch, printed};

@@ -4,11 +4,15 @@ use super::hub::Options;
 use super::io::{open_log, packet, print, wait};
 use super::scratch::{c_path, parse, printed};
 use super::{Hub, Scratch};
-use crate::rotation::{Reopened, reopen, repair};
+use crate::place::Place;
+use crate::repair::repair;
+use crate::rotation::Reopened;
+use crate::sinks::Form;
 use rustix::event::PollFlags;
 use rustix::fs::{FileType, Mode, OFlags, fcntl_getfl, fstat};
 use std::os::unix::fs::MetadataExt;
-use wire::{AsFd, Message};
+use wire::record::{Encoder, Fields, Tag};
+use wire::{AsFd, Errno, Message, OwnedFd};
 
 #[test]
 fn a_log_over_its_limit_starts_anew_with_the_newest_record() {
@@ -127,7 +131,7 @@ fn a_symbolic_link_stays_and_the_file_behind_it_is_emptied() {
     std::fs::write(&file, b"old").unwrap();
     std::os::unix::fs::symlink("file", &link).unwrap();
     let log = open_log(&link);
-    let done = reopen(&c_path(&link), log.as_fd()).unwrap();
+    let done = reopen(&link, &log, 0).unwrap();
     assert!(matches!(done, Reopened::Emptied));
     assert_eq!(std::fs::read(&file).unwrap(), b"");
     assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
@@ -141,7 +145,7 @@ fn what_is_not_a_regular_file_is_never_replaced() {
     let path = c_path(&fifo);
     rustix::fs::mknodat(rustix::fs::CWD, &path[..], FileType::Fifo, 0o600.into(), 0).unwrap();
     let log = rustix::fs::open(&path[..], flags, Mode::empty()).unwrap();
-    assert!(matches!(reopen(&path, log.as_fd()), Ok(Reopened::Same)));
+    assert!(matches!(reopen(&fifo, &log, 0), Ok(Reopened::Same)));
 
     let hub = Hub::busy();
     let options = Options { limit: Some(50), log: Some(fifo.clone()), ..Options::default() };
@@ -175,10 +179,19 @@ fn a_last_line_that_is_none_of_ours_is_ended() {
     assert_eq!(repaired(&long), format!("{long}\n"));
 }
 
+/// [`crate::rotation::reopen`], of the log at `path` that is open as `log`.
+fn reopen(path: &std::path::Path, log: &OwnedFd, backups: u64) -> Result<Reopened, Errno> {
+    let mut record = Vec::new();
+    Encoder::new(|piece: &[u8]| record.extend_from_slice(piece))
+        .string(Tag::LogPath, c_path(path).as_bytes());
+    let place = Place::find(Fields::new(&record).unwrap(), Tag::LogPath)?;
+    crate::rotation::reopen(&place, log.as_fd(), backups)
+}
+
 fn repaired(log: &str) -> String {
     let scratch = Scratch::new();
     let path = scratch.path("log");
     std::fs::write(&path, log).unwrap();
-    repair(open_log(&path).as_fd(), &mut [0; 65_536]);
+    repair(open_log(&path).as_fd(), Form::K8s, &mut [0; 65_536]);
     std::fs::read_to_string(&path).unwrap()
 }

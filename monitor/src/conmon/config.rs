@@ -2,11 +2,11 @@
 
 use std::ffi::OsString;
 use std::num::NonZeroU64;
-use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use log::LevelFilter;
+use wire::OwnedFd;
 
 /// A command line that makes sense, with its log file open.
 #[derive(Debug)]
@@ -121,16 +121,33 @@ pub struct Runtime {
 /// Where output goes. Nothing set means it is dropped.
 #[derive(Debug)]
 pub struct LogConfig {
-    /// The log file, open.
+    /// The log file in the format Kubernetes reads, open.
     pub k8s_file: Option<LogFile>,
+    /// The log file as Docker writes it, open.
+    pub json_file: Option<LogFile>,
     /// Goes to the systemd journal, too.
     pub journal: Option<JournalConfig>,
     /// Container and runtime have our own stdin, stdout and stderr.
     pub passthrough: bool,
     /// Start the file anew before it grows beyond this many bytes.
     pub size_max: Option<NonZeroU64>,
+    /// Stop logging to files for good after this many bytes.
+    pub global_size_max: Option<NonZeroU64>,
+    /// How many old files to keep when one is started anew; none: its content
+    /// goes.
+    pub backups: Option<NonZeroU64>,
+    /// Log files may be in these directories and below them, nowhere else;
+    /// absolute, without symbolic links. None: anywhere.
+    pub allowed: Option<Vec<PathBuf>>,
     /// Sync the file to disk when the container has exited.
     pub sync: bool,
+}
+
+impl LogConfig {
+    /// The log files, in the order in which their descriptors are handed over.
+    pub fn files(&self) -> impl Iterator<Item = &LogFile> {
+        [&self.k8s_file, &self.json_file].into_iter().flatten()
+    }
 }
 
 /// The container's entries in the journal.
@@ -146,7 +163,7 @@ pub struct JournalConfig {
 /// An open log file.
 #[derive(Debug)]
 pub struct LogFile {
-    /// Its path as given: absolute or from the working directory.
+    /// Its absolute path.
     pub path: PathBuf,
     /// Opened for appending, closed on exec.
     pub fd: OwnedFd,

@@ -2,18 +2,16 @@
 //! becomes the hub.
 
 use std::ffi::CString;
-use std::os::fd::IntoRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, Signal};
-use wire::{FdSet, Link, OwnedFd};
+use wire::{AsFd, FdSet, Link, OwnedFd};
 
 use super::config::{ApiVersion, Config, Mode as Job};
 use super::record::{self, MAX_EXIT_ARGS};
 use super::setup::{self, Ours, Paths};
-use super::strerror::strerror;
 use super::terminal::{self, ConsoleSocket};
 use super::{ending, supervise};
 use crate::handover::{self, Container, Programs};
@@ -224,7 +222,7 @@ fn start(
     // Before the engine can start it. An exec session's container has its own.
     let oom = container.filter(|_| !exec).and_then(oom::watch);
     let record = record::encode(config, paths, oom.as_ref(), oom_score_adj);
-    let record = wire::record::seal(&record).map_err(|error| {
+    let record = record::seal(&record, config).map_err(|error| {
         // Nobody would ever tell the engine how it ended.
         kill(container);
         let error = inherited::text(error);
@@ -272,11 +270,14 @@ fn open_stdio(
     Ok((stdio, console))
 }
 
-/// The log file, for the hub.
+/// The log files, in one descriptor for the hub.
 fn log_copy(config: &Config) -> Result<Option<OwnedFd>, String> {
-    let Some(log) = &config.log.k8s_file else { return Ok(None) };
-    let copy = log.fd.try_clone().map_err(|error| strerror(&error))?;
-    wire::sys::take_inherited(copy.into_raw_fd()).map(Some).map_err(inherited::text)
+    let files: Vec<_> = config.log.files().map(|file| file.fd.as_fd()).collect();
+    match files.as_slice() {
+        [] => Ok(None),
+        [one] => rustix::io::fcntl_dupfd_cloexec(one, 3).map(Some).map_err(inherited::text),
+        all => wire::bundle::tie(all).map(Some).map_err(inherited::text),
+    }
 }
 
 /// Ends a container that cannot be watched.

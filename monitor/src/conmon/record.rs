@@ -1,6 +1,5 @@
 //! The container's record: what the hub and the roles are told.
 
-use std::num::NonZeroU64;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -12,6 +11,22 @@ use crate::oom::Watch;
 
 /// Most arguments of the exit command; podman passes about thirty.
 pub const MAX_EXIT_ARGS: usize = 1000;
+
+/// Puts the record into a memfd that nobody can change any more, and begins the
+/// count of what is logged with the length that the log has by now.
+///
+/// # Errors
+/// Those of memfd_create(2) and lseek(2).
+pub fn seal(record: &[u8], config: &Config) -> Result<wire::OwnedFd, wire::Errno> {
+    use rustix::fs::{FileType, SeekFrom, fstat, seek};
+    let sealed = wire::record::seal(record)?;
+    // The first file is the one that counts.
+    let first = config.log.files().next().and_then(|file| fstat(&file.fd).ok());
+    let regular = |mode| FileType::from_raw_mode(mode) == FileType::RegularFile;
+    let logged = first.filter(|stat| regular(stat.st_mode)).map_or(0, |stat| stat.st_size);
+    seek(&sealed, SeekFrom::Start(logged.unsigned_abs()))?;
+    Ok(sealed)
+}
 
 /// Encodes what outlives set-up.
 pub fn encode(
@@ -63,12 +78,31 @@ pub fn encode(
         }
     }
     record.number(Tag::CloseStdin, u64::from(config.stdin && !config.leave_stdin_open));
-    if let Some(file) = &config.log.k8s_file {
-        // The log-writer opens it again by this name.
-        let absolute = std::path::absolute(&file.path).unwrap_or_else(|_| file.path.clone());
-        record.string(Tag::LogPath, &path(&absolute));
-        record.number(Tag::LogSizeMax, config.log.size_max.map_or(0, NonZeroU64::get));
+    // The log-writer opens them again by these names.
+    for (tag, file) in
+        [(Tag::LogPath, &config.log.k8s_file), (Tag::JsonPath, &config.log.json_file)]
+    {
+        if let Some(file) = file {
+            record.string(tag, &path(&file.path));
+        }
+    }
+    if config.log.files().next().is_some() {
+        let limits = [
+            (Tag::LogSizeMax, config.log.size_max),
+            (Tag::LogGlobalMax, config.log.global_size_max),
+            (Tag::LogBackups, config.log.backups),
+        ];
+        for (tag, limit) in limits {
+            if let Some(limit) = limit {
+                record.number(tag, limit.get());
+            }
+        }
+        for directory in config.log.allowed.iter().flatten() {
+            record.string(Tag::LogAllowed, &path(directory));
+        }
         record.number(Tag::NoSyncLog, u64::from(!config.log.sync));
+    }
+    if config.log.k8s_file.is_some() {
         for (since, offset) in crate::zone::offsets() {
             record.zone(since, offset);
         }

@@ -1,6 +1,6 @@
 //! `--log-path`: which log drivers a container's output goes to.
 //!
-//! The grammar is conmon's, odd corners included: pieces between colons, of
+//! The grammar is conmon's, odd corners included, with one driver more: pieces between colons, of
 //! which the first names the driver and the second the path; a single piece
 //! that is no driver's name is a path.
 
@@ -16,6 +16,11 @@ pub enum LogDriver {
         /// The file, as given.
         path: PathBuf,
     },
+    /// A file as Docker writes it.
+    JsonFile {
+        /// The file, as given.
+        path: PathBuf,
+    },
     /// systemd's journal.
     Journald,
     /// No log and no attaching: the container has our own stdin, stdout and
@@ -25,7 +30,8 @@ pub enum LogDriver {
     None,
 }
 
-/// Reads all occurrences of the option. Of several files only the last counts.
+/// Reads all occurrences of the option. Of several files of one format only
+/// the last counts.
 ///
 /// # Errors
 /// conmon's words, for the first one that is wrong or when there is none.
@@ -36,12 +42,7 @@ pub fn parse_all(specs: &[OsString]) -> Result<Vec<LogDriver>, String> {
     let mut drivers: Vec<LogDriver> = Vec::new();
     for spec in specs {
         let driver = parse(spec)?;
-        match &driver {
-            LogDriver::K8sFile { .. } => {
-                drivers.retain(|other| !matches!(other, LogDriver::K8sFile { .. }))
-            }
-            _ => drivers.retain(|other| *other != driver),
-        }
+        drivers.retain(|other| std::mem::discriminant(other) != std::mem::discriminant(&driver));
         drivers.push(driver);
     }
     Ok(drivers)
@@ -66,6 +67,13 @@ pub fn parse(spec: &OsStr) -> Result<LogDriver, String> {
         (b"journald", _) => Ok(LogDriver::Journald),
         (b"k8s-file", None) => Err("k8s-file requires a filename".to_owned()),
         (b"k8s-file", Some(path)) => Ok(file(path)),
+        // Ours; conmon knows no such driver. Without a colon it is a file.
+        (b"json-file", None) if bytes.contains(&b':') => {
+            Err("json-file requires a filename".to_owned())
+        }
+        (b"json-file", Some(path)) => {
+            Ok(LogDriver::JsonFile { path: PathBuf::from(OsStr::from_bytes(path)) })
+        }
         _ if !bytes.contains(&b':') => Ok(file(bytes)),
         _ => Err(format!("No such log driver {}", String::from_utf8_lossy(first))),
     }
@@ -121,6 +129,20 @@ mod tests {
     }
 
     #[test]
+    fn json_file_is_a_driver_when_a_colon_follows() {
+        let json = |path| Ok(LogDriver::JsonFile { path: PathBuf::from(path) });
+        assert_eq!(one("json-file:/x/a"), json("/x/a"));
+        assert_eq!(one("json-file:/x/a:b"), json("/x/a"));
+        for spec in ["json-file:", "json-file::"] {
+            assert_eq!(one(spec), Err("json-file requires a filename".to_owned()), "{spec:?}");
+        }
+        assert_eq!(one("json-file"), Ok(file("json-file")));
+        assert_eq!(one(":json-file"), Ok(file("json-file")));
+        let both = all(&["json-file:/a", "/k", "json-file:/b"]);
+        assert_eq!(both, Ok(vec![file("/k"), LogDriver::JsonFile { path: PathBuf::from("/b") }]));
+    }
+
+    #[test]
     fn a_word_without_a_colon_is_a_file() {
         for path in ["/x/ctr.log", "json-file", "passthrough-tty", "None"] {
             assert_eq!(one(path), Ok(file(path)));
@@ -130,7 +152,7 @@ mod tests {
     #[test]
     fn any_other_word_before_a_colon_is_no_driver() {
         for (spec, name) in
-            [("foo:/x", "foo"), ("foo:", "foo"), ("/x/a:b", "/x/a"), ("json-file:/x", "json-file")]
+            [("foo:/x", "foo"), ("foo:", "foo"), ("/x/a:b", "/x/a"), ("Json-file:/x", "Json-file")]
         {
             assert_eq!(one(spec), Err(format!("No such log driver {name}")));
         }

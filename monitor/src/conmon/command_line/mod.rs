@@ -10,7 +10,6 @@ pub mod journal;
 pub mod log_file;
 pub mod log_path;
 pub mod manual;
-pub mod not_built;
 pub mod notify;
 pub mod options;
 pub mod parse;

@@ -88,8 +88,8 @@ pub struct Options {
     #[argh(option, from_str_fn(text), arg_name = "level")]
     pub log_level: Option<OsString>,
 
-    /// where output goes: k8s-file:PATH, journald, passthrough, none or just
-    /// PATH (required); may be given many times
+    /// where output goes: k8s-file:PATH, json-file:PATH, journald, passthrough,
+    /// none or just PATH (required); may be given many times
     #[argh(option, short = 'l', from_str_fn(text), arg_name = "driver")]
     pub log_path: Vec<OsString>,
 
@@ -97,7 +97,7 @@ pub struct Options {
     #[argh(option, default = "-1", arg_name = "bytes")]
     pub log_size_max: i64,
 
-    /// bytes after which nothing more is logged; no limit below 1
+    /// bytes after which nothing more is logged to files; no limit below 1
     #[argh(option, default = "-1", arg_name = "bytes")]
     pub log_global_size_max: i64,
 
@@ -117,7 +117,8 @@ pub struct Options {
     #[argh(option, default = "1", arg_name = "count")]
     pub log_max_files: i32,
 
-    /// directory in which logs may be rotated; may be given many times
+    /// directory in which, or below which, log files may be; may be given many
+    /// times; anywhere without it
     #[argh(option, from_str_fn(path), arg_name = "directory")]
     pub log_allowlist_dir: Vec<PathBuf>,
 

@@ -14,8 +14,8 @@ use rustix::fs::Access;
 use super::log_path::{self, LogDriver};
 use super::options::Options;
 use super::stop::Stop;
-use super::{journal, log_file, not_built, notify};
-use crate::conmon::config::{ApiVersion, Config, ExitCommand, LogConfig, LogFile, Mode, Runtime};
+use super::{journal, log_file, notify};
+use crate::conmon::config::{ApiVersion, Config, ExitCommand, LogConfig, Mode, Runtime};
 use crate::conmon::strerror::strerror;
 
 /// The version of conmon that this program stands in for. Podman and CRI-O
@@ -188,25 +188,40 @@ fn mode(options: &Options) -> Result<Mode, &'static str> {
 
 fn log_config(options: &Options) -> Result<LogConfig, String> {
     let drivers = log_path::parse_all(&options.log_path)?;
-    not_built::refuse(options)?;
+    let limit = |bytes: i64| u64::try_from(bytes).ok().and_then(NonZeroU64::new);
     let mut log = LogConfig {
         k8s_file: None,
+        json_file: None,
         journal: None,
         passthrough: drivers.contains(&LogDriver::Passthrough),
-        size_max: u64::try_from(options.log_size_max).ok().and_then(NonZeroU64::new),
+        size_max: limit(options.log_size_max),
+        global_size_max: limit(options.log_global_size_max),
+        backups: limit(options.log_max_files.into()).filter(|_| options.log_rotate),
+        allowed: log_file::allowed(&options.log_allowlist_dir),
         sync: !options.no_sync_log,
     };
     let to_journal = drivers.contains(&LogDriver::Journald);
     for driver in drivers {
-        if let LogDriver::K8sFile { path } = driver {
-            log.k8s_file = Some(LogFile { fd: log_file::open(&path)?, path });
+        let place = match driver {
+            LogDriver::K8sFile { .. } => &mut log.k8s_file,
+            LogDriver::JsonFile { .. } => &mut log.json_file,
+            _ => continue,
+        };
+        if let LogDriver::K8sFile { path } | LogDriver::JsonFile { path } = driver {
+            *place = Some(log_file::open(&path, log.allowed.as_deref())?);
         }
     }
-    if log.k8s_file.is_some() && !to_journal && options.log_tag.is_some() {
-        return Err("k8s-file doesn't support --log-tag".to_owned());
+    if let (Some(k8s), Some(json)) = (&log.k8s_file, &log.json_file) {
+        log_file::check_distinct(k8s, json)?;
     }
-    if log.k8s_file.is_some() && !to_journal && !options.log_label.is_empty() {
-        return Err("k8s-file doesn't support --log-label".to_owned());
+    for (name, file) in [("k8s-file", &log.k8s_file), ("json-file", &log.json_file)] {
+        let alone = file.is_some() && !to_journal;
+        if alone && options.log_tag.is_some() {
+            return Err(format!("{name} doesn't support --log-tag"));
+        }
+        if alone && !options.log_label.is_empty() {
+            return Err(format!("{name} doesn't support --log-label"));
+        }
     }
     if to_journal {
         log.journal = Some(journal::config(options)?);
