@@ -5,13 +5,14 @@ use super::scratch::{Scratch, c_path};
 use crate::client::Client;
 use crate::role::{Role, Tables};
 use rustix::event::PollFlags;
+use rustix::fs::SeekFrom;
 use rustix::net::{SendFlags, Shutdown};
 use rustix::time::{ClockId, clock_gettime};
 use std::cell::RefCell;
 use std::path::PathBuf;
 use std::thread::JoinHandle;
 use wire::record::{Encoder, Tag, seal};
-use wire::{AsFd, FdSet, Fds, Key, Link, Message, OwnedFd};
+use wire::{AsFd, FdSet, Fds, Key, Link, Message, OwnedFd, bundle};
 
 /// A log-writer in a thread, and the other end of its link.
 pub(crate) struct Hub {
@@ -20,6 +21,8 @@ pub(crate) struct Hub {
     role: Option<JoinHandle<u64>>,
     /// The hub keeps a copy of every client.
     clients: RefCell<Vec<OwnedFd>>,
+    /// The record of the last container.
+    record: RefCell<Option<OwnedFd>>,
 }
 
 /// What a container's record says.
@@ -29,8 +32,13 @@ pub(crate) struct Options {
     pub(crate) repair: bool,
     /// Otherwise `log` in the scratch directory.
     pub(crate) log: Option<PathBuf>,
-    /// It has no log file at all.
+    /// It has no k8s-file log.
     pub(crate) no_file: bool,
+    /// It has a json-file log, `json` in the scratch directory.
+    pub(crate) json: bool,
+    pub(crate) backups: Option<u64>,
+    pub(crate) global_limit: Option<u64>,
+    pub(crate) allowed: Option<PathBuf>,
     /// It logs to the journal.
     pub(crate) journal: bool,
 }
@@ -67,7 +75,7 @@ impl Hub {
 
     fn over(scratch: Scratch, link: Link, role: Option<JoinHandle<u64>>) -> Self {
         let clients = RefCell::default();
-        Hub { scratch, link: Some(link), role, clients }
+        Hub { scratch, link: Some(link), role, clients, record: RefCell::default() }
     }
 
     /// With a log-writer that stays.
@@ -110,24 +118,67 @@ impl Hub {
         let path = options.log.unwrap_or_else(|| self.scratch.path("log"));
         let mut bytes = Vec::new();
         let mut encoder = Encoder::new(|piece: &[u8]| bytes.extend_from_slice(piece));
-        encoder.string(Tag::LogPath, c_path(&path).as_bytes());
-        if let Some(limit) = options.limit {
-            encoder.number(Tag::LogSizeMax, limit);
+        let mut logs = Vec::new();
+        let json = options.json.then(|| self.scratch.path("json"));
+        let k8s = Some(path).filter(|_| !options.no_file);
+        for (tag, path) in [(Tag::LogPath, k8s), (Tag::JsonPath, json)] {
+            if let Some(path) = path {
+                encoder.string(tag, c_path(&path).as_bytes());
+                logs.push(open_log(&path));
+            }
+        }
+        let numbers = [
+            (Tag::LogSizeMax, options.limit),
+            (Tag::LogBackups, options.backups),
+            (Tag::LogGlobalMax, options.global_limit),
+        ];
+        for (tag, number) in numbers {
+            if let Some(number) = number {
+                encoder.number(tag, number);
+            }
+        }
+        if let Some(directory) = options.allowed {
+            encoder.string(Tag::LogAllowed, c_path(&directory).as_bytes());
         }
         if options.journal {
             encoder.bytes(Tag::Journal, super::journal::FIELDS);
         }
         let (container, repair) = (Key(number), options.repair);
         let record = seal(&bytes).unwrap();
-        if options.no_file {
-            let fds = FdSet::RECORD;
-            self.send(Message::Container { container, fds, repair }, &[&record]);
-        } else {
-            let fds = FdSet::RECORD.with(FdSet::LOG);
-            let message = Message::Container { container, fds, repair };
-            self.send(message, &[&record, &open_log(&path)]);
-        }
+        let logged = logs.first().map_or(0, |log| rustix::fs::fstat(log).unwrap().st_size);
+        rustix::fs::seek(&record, SeekFrom::Start(logged as u64)).unwrap();
+        let log = match logs.len() {
+            0 => None,
+            1 => logs.pop(),
+            _ => Some(bundle::tie(&[logs[0].as_fd(), logs[1].as_fd()]).unwrap()),
+        };
+        self.add(container, &record, log.as_ref(), repair);
+        *self.record.borrow_mut() = Some(record);
         container
+    }
+
+    /// Adds a container; `log` is what the hub holds of its log files.
+    pub(crate) fn add(
+        &self,
+        container: Key,
+        record: &OwnedFd,
+        log: Option<&OwnedFd>,
+        repair: bool,
+    ) {
+        let fds = match log {
+            Some(_) => FdSet::RECORD.with(FdSet::LOG),
+            None => FdSet::RECORD,
+        };
+        let message = Message::Container { container, fds, repair };
+        let all: Vec<_> = [record].into_iter().chain(log).collect();
+        self.send(message, &all);
+    }
+
+    /// Adds the last container again, as for a log-writer that knows nothing of
+    /// it; `log` is what the hub has got since.
+    pub(crate) fn add_again(&self, number: u32, log: &OwnedFd, repair: bool) -> Key {
+        self.add(Key(number), self.record.borrow().as_ref().unwrap(), Some(log), repair);
+        Key(number)
     }
 
     /// Adds a container without a log.

@@ -11,6 +11,11 @@ use rustix::pipe::SpliceFlags;
 use wire::message::Stream;
 use wire::{FdSet, Key, Message, OwnedFd};
 
+/// A hub with a log-writer that stays, and journald.
+pub(super) fn with_journal() -> (Hub, Listener) {
+    start(1_000_000)
+}
+
 /// A hub with a log-writer that goes after `quiet` milliseconds, and journald.
 fn start(quiet: u64) -> (Hub, Listener) {
     let mut listener = None;
@@ -42,7 +47,7 @@ fn joined(listener: &Listener, len: usize) -> Vec<u8> {
 
 #[test]
 fn journal_file_and_clients_all_get_everything() {
-    let (hub, listener) = start(1_000_000);
+    let (hub, listener) = with_journal();
     let container = container(&hub, 1);
     let client = hub.client(container, 1, true);
     let observer = hub.client(container, 2, false);
@@ -63,7 +68,7 @@ fn journal_file_and_clients_all_get_everything() {
 
 #[test]
 fn a_large_output_is_complete() {
-    let (hub, listener) = start(1_000_000);
+    let (hub, listener) = with_journal();
     let container = container_without_file(&hub, 1);
     let out = hub.stdout(container);
     let text = numbered(2 << 20);
@@ -111,7 +116,7 @@ fn a_line_that_is_held_back_stays_in_the_pipe_and_keeps_the_log_writer() {
 
 #[test]
 fn streams_are_held_back_apart() {
-    let (hub, listener) = start(1_000_000);
+    let (hub, listener) = with_journal();
     let container = container_without_file(&hub, 1);
     let client = hub.client(container, 1, true);
     let out = hub.stdout(container);
@@ -126,7 +131,7 @@ fn streams_are_held_back_apart() {
 
 #[test]
 fn small_pieces_that_fill_the_pipe_do_not_stop_the_container() {
-    let (hub, listener) = start(1_000_000);
+    let (hub, listener) = with_journal();
     let container = container_without_file(&hub, 1);
     let client = hub.client(container, 1, true);
     let out = hub.stdout(container);
@@ -150,7 +155,7 @@ fn small_pieces_that_fill_the_pipe_do_not_stop_the_container() {
 
 #[test]
 fn a_stuck_owner_delays_neither_the_journal_nor_the_end() {
-    let (hub, listener) = start(1_000_000);
+    let (hub, listener) = with_journal();
     let container = container_without_file(&hub, 1);
     let (_owner, _) = hub.stuck_owner(container, 1);
     let out = hub.stdout(container);
@@ -176,7 +181,7 @@ fn the_line_that_a_killed_log_writer_held_back_comes_whole_from_the_next() {
     assert!(listener.is_silent_for(0));
     drop(role);
 
-    let (hub, listener) = start(1_000_000);
+    let (hub, listener) = with_journal();
     let container = container_without_file(&hub, 1);
     hub.send(Message::Output { container, fds: FdSet::STDOUT }, &[&read]);
     print(&out, b", done\n");

@@ -2,6 +2,7 @@
 //! sockets and terminals, with the test in the place of the hub.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
+mod backups;
 mod by_hand;
 mod delivery;
 mod disk;
@@ -12,6 +13,8 @@ mod io;
 pub(crate) mod journal;
 mod journald;
 mod json;
+mod json_log;
+mod limits;
 mod rotation;
 mod scratch;
 mod terminal;

@@ -180,7 +180,11 @@ fn a_last_line_that_is_none_of_ours_is_ended() {
 }
 
 /// [`crate::rotation::reopen`], of the log at `path` that is open as `log`.
-fn reopen(path: &std::path::Path, log: &OwnedFd, backups: u64) -> Result<Reopened, Errno> {
+pub(super) fn reopen(
+    path: &std::path::Path,
+    log: &OwnedFd,
+    backups: u64,
+) -> Result<Reopened, Errno> {
     let mut record = Vec::new();
     Encoder::new(|piece: &[u8]| record.extend_from_slice(piece))
         .string(Tag::LogPath, c_path(path).as_bytes());
