@@ -2,6 +2,11 @@
 //! of a character for JSON. It stays at the head of its pipe until the rest is
 //! there, so that it is not lost with this process. A pipe with nothing else
 //! in it is watched for news only.
+//!
+//! There may be news without an event: a writer that waits in the middle of one
+//! write(2) fills whatever room it gets, and the kernel wakes readers only if
+//! the pipe was empty. So there are looks without events, soon after output was
+//! taken and ever more rarely afterwards.
 
 use crate::container::Life;
 use crate::fan_out::BOTH;
@@ -10,8 +15,13 @@ use crate::role::Role;
 use crate::stream::{CHUNK, Stream};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
+use wire::event::now_ms;
 use wire::message::Stream as Which;
 use wire::{AsFd, BorrowedFd, Key};
+
+/// Most milliseconds between two looks without an event. Later than after the
+/// first few it is about a writer that was stopped in between.
+const RAREST: u64 = 1000;
 
 /// How many bytes at the end of what is logged are held back for whom.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -65,13 +75,48 @@ impl Role {
         if !running || stream.held.most() == 0 || stream.owed() > 0 {
             return;
         }
-        if !has_room(stream) {
-            return self.flush_held(at, which);
-        }
-        if stream.filled() > stream.held.most() {
+        // If it has no room, nobody adds to it: what is in it then, is all.
+        let more = stream.filled() > stream.held.most();
+        let full = !more && !has_room(stream);
+        if more || (full && stream.filled() > stream.held.most()) {
             // That was there already: no news of it will come.
             self.watch(at, which, false);
             self.watch(at, which, true);
+        } else if full {
+            self.flush_held(at, which);
+        } else {
+            self.look_after = 1;
+            self.look = now_ms() + 1;
+        }
+    }
+
+    /// Looks at the pipes with something held back, if it is time to.
+    pub(crate) fn look_at_held(&mut self) {
+        if now_ms() < self.look {
+            return;
+        }
+        self.look = u64::MAX;
+        let after = self.look_after.saturating_mul(2).min(RAREST);
+        let mut waits = false;
+        let mut from = 0;
+        while let Some(at) = self.tables.containers.next_key(from) {
+            from = at.slot() + 1;
+            for which in BOTH {
+                let container = self.tables.containers.get_mut(at);
+                let stream = container.and_then(|container| container.stream(which));
+                let Some(stream) = stream.filter(|stream| stream.held.most() > 0) else {
+                    continue;
+                };
+                if stream.filled() > stream.held.most() {
+                    self.pump(at, which);
+                } else {
+                    waits = true;
+                }
+            }
+        }
+        if waits && self.look == u64::MAX {
+            self.look_after = after;
+            self.look = now_ms() + after;
         }
     }
 

@@ -105,6 +105,11 @@ pub(crate) struct Role {
     pub(crate) taken: usize,
     /// When to look for observers to be dropped, in ms; `MAX`: never.
     pub(crate) overdue: u64,
+    /// When to look for news that the kernel does not report, in ms; `MAX`:
+    /// never. See [`crate::held`].
+    pub(crate) look: u64,
+    /// Milliseconds until the look after that.
+    pub(crate) look_after: u64,
     /// Milliseconds of the last small round.
     small: u64,
 }
@@ -127,6 +132,8 @@ impl Role {
             taken: 0,
             small: 0,
             overdue: u64::MAX,
+            look: u64::MAX,
+            look_after: 0,
         })
     }
 
@@ -174,7 +181,7 @@ impl Role {
         if self.retry > 0 {
             until = until.min(self.retry);
         }
-        until = until.min(self.overdue);
+        until = until.min(self.overdue).min(self.look);
         self.events.wait(Some(until.saturating_sub(now)), ready)
     }
 
@@ -190,6 +197,7 @@ impl Role {
         if self.retry > 0 && now_ms() >= self.retry {
             self.retry_sources();
         }
+        self.look_at_held();
         self.drop_overdue();
     }
 

@@ -1,92 +1,12 @@
 //! The log driver `journald`, with a test in the place of journald: in a mount namespace of its own the monitor finds the
 //! test's socket where the journal's would be. Needs root.
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 
+use tests::journal::{Journal, WRAPPER};
 use tests::podman::{Podman, ROOTFS, Session};
-use tests::{Call, Container, Context, Result, Scratch, k8s_log, ours_only, under_test, wait};
-
-/// Calls the second argument where the journal's directory is the first argument.
-const WRAPPER: &str = r#"#!/bin/sh
-exec unshare -m sh -c '
-    mount -t tmpfs tmpfs /run && mkdir -p /run/systemd/journal && mount --bind "$0" /run/systemd/journal && exec "$@"
-' "#;
-
-/// journald's socket.
-struct Journal {
-    scratch: Scratch,
-    socket: UnixDatagram,
-}
-
-/// The fields of an entry, less those that say which line of the monitor's source sent it.
-type Entry = BTreeMap<String, String>;
-
-impl Journal {
-    /// `None` where the test may not mount.
-    fn new() -> Result<Option<Journal>> {
-        let able = Command::new("unshare").args(["-m", "true"]).status();
-        if !able.is_ok_and(|status| status.success()) {
-            eprintln!("skipped: a mount namespace takes root");
-            return Ok(None);
-        }
-        let scratch = Scratch::new()?;
-        let directory = scratch.directory("journal")?;
-        let socket = UnixDatagram::bind(directory.join("socket")).context("bind")?;
-        socket.set_read_timeout(Some(wait::limit())).context("set a timeout")?;
-        let wrapper = scratch.join("in-namespace");
-        let binary = under_test::binary()?;
-        let text = format!("{WRAPPER}'{}' '{}' \"$@\"\n", directory.display(), binary.display());
-        fs::write(&wrapper, text).context("write the wrapper")?;
-        fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755)).context("chmod")?;
-        Ok(Some(Journal { scratch, socket }))
-    }
-
-    /// A call that logs to the journal only.
-    fn call(&self, script: &str) -> Result<Call> {
-        let call = Call::create(&self.scratch, &Container::sh(script))?;
-        Ok(call.program(&self.scratch.join("in-namespace")).set("-l", "journald"))
-    }
-
-    /// The next entry.
-    fn next(&self) -> Result<Entry> {
-        let mut bytes = vec![0; 1 << 20];
-        let len = self.socket.recv(&mut bytes).context("no entry comes")?;
-        Ok(parse(bytes.get(..len).unwrap_or(&[])))
-    }
-
-    /// Priority, text and mark of the next entry.
-    fn line(&self) -> Result<(String, String, bool)> {
-        let mut entry = self.next()?;
-        let mut take = |name: &str| entry.remove(name);
-        let part = take("CONTAINER_PARTIAL_MESSAGE").is_some();
-        Ok((take("PRIORITY").unwrap_or_default(), take("MESSAGE").unwrap_or_default(), part))
-    }
-}
-
-fn parse(mut rest: &[u8]) -> Entry {
-    let mut entry = Entry::new();
-    while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
-        let (line, more) = (&rest[..end], &rest[end + 1..]);
-        let (name, value, more) = match line.iter().position(|byte| *byte == b'=') {
-            Some(at) => (&line[..at], &line[at + 1..], more),
-            None => {
-                let (len, more) = more.split_first_chunk::<8>().unwrap();
-                let (value, more) = more.split_at(u64::from_le_bytes(*len) as usize);
-                (line, value, &more[1..])
-            }
-        };
-        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-        if !name.starts_with(b"CODE_") {
-            entry.insert(text(name), text(value));
-        }
-        rest = more;
-    }
-    entry
-}
+use tests::{Container, Context, Result, k8s_log, ours_only};
 
 fn line(priority: &str, text: &str, part: bool) -> (String, String, bool) {
     (priority.into(), text.into(), part)
@@ -106,7 +26,7 @@ fn an_entry_is_a_line_and_says_which_container_it_is_from() -> Result {
         ("PRIORITY", "6"),
         ("SYSLOG_IDENTIFIER", "tag"),
     ];
-    let entry = journal.next()?;
+    let entry = journal.entry()?;
     let fields: Vec<_> =
         entry.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     assert_eq!(fields, expected);
@@ -118,7 +38,7 @@ fn an_entry_is_a_line_and_says_which_container_it_is_from() -> Result {
 fn without_a_tag_the_name_identifies_the_container() -> Result {
     let Some(journal) = Journal::new()? else { return Ok(()) };
     let session = journal.call("echo hello")?.running()?;
-    let entry = journal.next()?;
+    let entry = journal.entry()?;
     assert_eq!(entry.get("SYSLOG_IDENTIFIER").map(String::as_str), Some("some_name"));
     assert_eq!(entry.get("CONTAINER_TAG"), None);
     session.monitor_gone()
@@ -146,11 +66,8 @@ fn a_line_written_in_pieces_is_one_entry_and_the_last_words_are_a_part() -> Resu
 #[test]
 fn a_terminal_is_logged_line_by_line() -> Result {
     let Some(journal) = Journal::new()? else { return Ok(()) };
-    let call =
-        Call::create(&journal.scratch, &Container::sh("printf a; echo b; echo c").terminal())?
-            .program(&journal.scratch.join("in-namespace"))
-            .set("-l", "journald");
-    let session = call.running()?;
+    let container = Container::sh("printf a; echo b; echo c").terminal();
+    let session = journal.call_of(&container)?.running()?;
     assert_eq!(journal.line()?, line("6", "ab\r\n", false));
     assert_eq!(journal.line()?, line("6", "c\r\n", false));
     session.monitor_gone()
@@ -197,7 +114,7 @@ fn a_line_can_say_its_priority_and_labels_are_fields() -> Result {
     let session =
         journal.call("printf '<'; sleep 0.05; echo '4>careful'")?.set("--log-label", "A_1=b");
     let session = session.running()?;
-    let entry = journal.next()?;
+    let entry = journal.entry()?;
     assert_eq!(entry.get("A_1").map(String::as_str), Some("b"));
     assert_eq!(entry.get("PRIORITY").map(String::as_str), Some("4"));
     assert_eq!(entry.get("MESSAGE").map(String::as_str), Some("careful\n"));
@@ -267,7 +184,7 @@ fn podman_can_run_a_container_that_logs_to_the_journal() -> Result {
     // podman tells the journal its own events, too.
     let mut ours = Vec::new();
     while ours.len() < 2 {
-        let entry = journal.next()?;
+        let entry = journal.entry()?;
         if entry.get("CONTAINER_TAG").is_some_and(|tag| tag == "x") {
             ours.push(entry.get("MESSAGE").cloned().unwrap_or_default());
         }

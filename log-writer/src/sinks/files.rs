@@ -75,7 +75,7 @@ impl Files {
             // Two files end with the same line when they reach their limit.
             let end = old + done.taken;
             let fresh = chunk.get(old.saturating_sub(held.json)..end).unwrap_or(&[]);
-            let json = log.write(record, &mut buffer, now, stream, fresh, hold && end == len);
+            let json = log.write(record, &mut buffer, now, stream, fresh, hold);
             done.kept = json.kept;
             done.renewed |= json.renewed;
         }

@@ -1,7 +1,7 @@
 //! json-file logs, alone and beside others.
 
 use super::hub::Options;
-use super::io::{packet, print};
+use super::io::{packet, pipe, print};
 use super::journald::with_journal;
 use super::scratch::printed;
 use super::{Hub, unquoted};
@@ -170,4 +170,22 @@ fn a_notice_of_dropped_lines_is_an_object_too() {
     let notice = String::from_utf8(unquoted(rest, "stderr")).unwrap();
     assert!(notice.starts_with("[conmote: "), "{notice}");
     assert!(notice.ends_with(" log lines dropped: its reader is too slow]\n"), "{notice}");
+}
+
+#[test]
+fn characters_at_the_ends_of_reads_stay_whole_when_the_pipe_is_full() {
+    let hub = Hub::busy();
+    let container = hub.container_with(1, json());
+    let (kept, out) = pipe();
+    let text = "\u{20ac}".repeat(100_000) + "\n";
+    let text = text.as_bytes();
+    // It is full before anybody reads it, and whenever somebody has.
+    let printed = super::io::print_some(&out, text);
+    assert!(printed < text.len());
+    hub.send(Message::Output { container, fds: FdSet::STDOUT }, &[&kept]);
+    print(&out, &text[printed..]);
+    hub.drain(container);
+    let log = log(&hub);
+    let at = log.iter().zip(text).position(|(one, other)| one != other);
+    assert!(log == text, "{} bytes, wrong from {at:?} on", log.len());
 }

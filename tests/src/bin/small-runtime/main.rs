@@ -48,6 +48,13 @@ fn run() -> Result<i32> {
             return append_note(Path::new(&path)).map(|()| 0);
         }
         Some(verb) if verb == "notify" => return tests::notify::from_inside(words).map(|()| 0),
+        // What a container prints that is all about its log.
+        Some(verb) if verb == "flood" => {
+            let blocks = words.next().and_then(|word| word.to_str()?.parse().ok());
+            let blocks = blocks.ok_or_else(|| Error::new("flood needs a number of blocks"))?;
+            let done = tests::flood::write(blocks, std::io::stdout().lock());
+            return done.map(|()| 0).context("flood");
+        }
         _ => {}
     }
     let options = Options::parse(std::env::args_os().skip(1))?;

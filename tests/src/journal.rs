@@ -1,0 +1,121 @@
+//! A test in the place of journald: in a mount namespace of its own the monitor finds the test's socket where the
+//! journal's would be. Needs root.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixDatagram;
+use std::process::Command;
+
+use crate::error::{Context, Error, Result};
+use crate::{Call, Container, Scratch, under_test, wait};
+
+/// Calls the second argument where the journal's directory is the first argument.
+pub const WRAPPER: &str = r#"#!/bin/sh
+exec unshare -m sh -c '
+    mount -t tmpfs tmpfs /run && mkdir -p /run/systemd/journal && mount --bind "$0" /run/systemd/journal && exec "$@"
+' "#;
+
+/// journald's socket.
+#[derive(Debug)]
+pub struct Journal {
+    /// Where it is, in the directory `journal`.
+    pub scratch: Scratch,
+    socket: UnixDatagram,
+}
+
+/// The fields of an entry, less those that say which line of the monitor's source sent it.
+pub type Entry = BTreeMap<String, String>;
+
+impl Journal {
+    /// `None` where the test may not mount.
+    ///
+    /// # Errors
+    /// The socket or the wrapper cannot be made.
+    pub fn new() -> Result<Option<Journal>> {
+        let able = Command::new("unshare").args(["-m", "true"]).status();
+        if !able.is_ok_and(|status| status.success()) {
+            eprintln!("skipped: a mount namespace takes root");
+            return Ok(None);
+        }
+        let scratch = Scratch::new()?;
+        let directory = scratch.directory("journal")?;
+        let socket = UnixDatagram::bind(directory.join("socket")).context("bind")?;
+        socket.set_read_timeout(Some(wait::limit())).context("set a timeout")?;
+        let wrapper = scratch.join("in-namespace");
+        let binary = under_test::binary()?;
+        let text = format!("{WRAPPER}'{}' '{}' \"$@\"\n", directory.display(), binary.display());
+        fs::write(&wrapper, text).context("write the wrapper")?;
+        fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755)).context("chmod")?;
+        Ok(Some(Journal { scratch, socket }))
+    }
+
+    /// A call that logs to the journal only.
+    ///
+    /// # Errors
+    /// As [`Call::create`].
+    pub fn call(&self, script: &str) -> Result<Call> {
+        self.call_of(&Container::sh(script))
+    }
+
+    /// The same for any container.
+    ///
+    /// # Errors
+    /// As [`Call::create`].
+    pub fn call_of(&self, container: &Container) -> Result<Call> {
+        let call = Call::create(&self.scratch, container)?;
+        Ok(call.program(&self.scratch.join("in-namespace")).set("-l", "journald"))
+    }
+
+    /// The next entry as it came.
+    ///
+    /// # Errors
+    /// There is none in time.
+    pub fn receive(&self, space: &mut [u8]) -> Result<usize> {
+        self.socket.recv(space).context("no entry comes")
+    }
+
+    /// The next entry.
+    ///
+    /// # Errors
+    /// There is none in time, or it is none.
+    pub fn entry(&self) -> Result<Entry> {
+        let mut bytes = vec![0; 1 << 20];
+        let len = self.receive(&mut bytes)?;
+        parse(bytes.get(..len).unwrap_or(&[])).ok_or_else(|| Error::new("not an entry"))
+    }
+
+    /// Priority, text and mark of the next entry.
+    ///
+    /// # Errors
+    /// As [`Journal::entry`].
+    pub fn line(&self) -> Result<(String, String, bool)> {
+        let mut entry = self.entry()?;
+        let mut take = |name: &str| entry.remove(name);
+        let part = take("CONTAINER_PARTIAL_MESSAGE").is_some();
+        Ok((take("PRIORITY").unwrap_or_default(), take("MESSAGE").unwrap_or_default(), part))
+    }
+}
+
+/// From the form of systemd's native protocol.
+fn parse(mut rest: &[u8]) -> Option<Entry> {
+    let mut entry = Entry::new();
+    while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+        let (line, more) = (rest.get(..end)?, rest.get(end + 1..)?);
+        let (name, value, more) = match line.iter().position(|byte| *byte == b'=') {
+            Some(at) => (line.get(..at)?, line.get(at + 1..)?, more),
+            None => {
+                let (len, more) = more.split_first_chunk::<8>()?;
+                let len = usize::try_from(u64::from_le_bytes(*len)).ok()?;
+                let (value, more) = more.split_at_checked(len)?;
+                (line, value, more.get(1..)?)
+            }
+        };
+        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+        if !name.starts_with(b"CODE_") {
+            entry.insert(text(name), text(value));
+        }
+        rest = more;
+    }
+    Some(entry)
+}
