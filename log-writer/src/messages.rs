@@ -205,7 +205,7 @@ impl Role {
         let Some(container) = self.tables.containers.get_mut(at) else {
             return;
         };
-        if container.files.renew(container.record.as_fd()) {
+        if container.files.renew(container.record.as_fd(), &mut self.tables.space) {
             self.tell_log(at);
         }
     }

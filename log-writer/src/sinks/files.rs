@@ -82,9 +82,10 @@ impl Files {
         done
     }
 
-    /// Starts all of them anew; whether one is a new file now.
-    pub(crate) fn renew(&mut self, record: BorrowedFd<'_>) -> bool {
-        self.iter_mut().fold(false, |renewed, log| log.renew(record) | renewed)
+    /// Starts all of them anew; whether one is a new file now. `space` is
+    /// scratch memory.
+    pub(crate) fn renew(&mut self, record: BorrowedFd<'_>, space: &mut Space) -> bool {
+        self.iter_mut().fold(false, |renewed, log| log.renew(record, space.all()) | renewed)
     }
 
     /// Ends them: says what was dropped, puts everything on the disk.

@@ -5,6 +5,7 @@ use super::buffer::Buffer;
 use super::trouble::{Trouble, Wrote, reason};
 use super::{json_file, k8s_file};
 use crate::place::{Place, Why};
+use crate::repair::repair;
 use crate::rotation::{self, Reopened};
 use crate::stamp::{self, Zone};
 use crate::{PROGRAM, stamp::Stamp};
@@ -192,7 +193,7 @@ impl LogFile {
     #[cold]
     pub(super) fn turn_over(&mut self, way: &mut Way<'_, '_>) {
         self.flush(way);
-        way.renewed |= self.renew(way.record);
+        way.renewed |= self.renew(way.record, way.buffer.spare());
     }
 
     /// Writes the buffer to the file.
@@ -217,8 +218,8 @@ impl LogFile {
 
     /// Starts the log anew by its name, because of its size or because
     /// somebody asked for it. The result says whether it is a new file now.
-    /// If that fails, the old file stays the log.
-    pub(crate) fn renew(&mut self, record: BorrowedFd<'_>) -> bool {
+    /// If that fails, the old file stays the log. `space` is scratch memory.
+    pub(crate) fn renew(&mut self, record: BorrowedFd<'_>, space: &mut [u8]) -> bool {
         // If it fails: not again before as many bytes as a log may have.
         self.size = 0;
         let done = Record::map(record).and_then(|record| {
@@ -239,6 +240,9 @@ impl LogFile {
         match done {
             Ok(Reopened::New(file)) => {
                 self.file = file;
+                // A log-writer that was killed after it had started this file,
+                // and before the hub knew, may have left it in a record.
+                repair(self.file.as_fd(), self.form, space);
                 self.measure();
                 true
             }

@@ -218,3 +218,19 @@ fn no_line_is_lost_or_cut_by_rotation() {
     let names = hub.scratch.names();
     assert!(names.iter().all(|name| size(&hub.scratch.path(name)) <= 7_100));
 }
+
+#[test]
+fn a_record_torn_in_a_file_that_the_hub_does_not_know_is_taken_away() {
+    let hub = Hub::busy();
+    let container = hub.container(1);
+    // A log-writer was killed after it had rotated and written.
+    std::fs::rename(hub.scratch.path("log"), hub.scratch.path("log.1")).unwrap();
+    let whole = "2024-02-29T23:59:59.999999999+00:00 stdout F whole\n";
+    std::fs::write(hub.scratch.path("log"), format!("{whole}2024-02-29T2")).unwrap();
+    hub.send(Message::Reopen { container }, &[]);
+    hub.expect(Message::Log { container });
+    let out = hub.stdout(container);
+    print(&out, b"next\n");
+    hub.drain(container);
+    assert_eq!(printed(&hub.log(), "stdout"), b"whole\nnext\n");
+}
