@@ -3,8 +3,9 @@
 use crate::held::Held;
 use crate::sinks::{Entries, Files};
 use crate::stream::Stream;
+use crate::untold::{self, Packed, Untold};
 use wire::message::Stream as Which;
-use wire::{Key, OwnedFd};
+use wire::{AsFd, Key, OwnedFd};
 
 /// How far a container is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -28,6 +29,8 @@ pub(crate) struct Container {
     pub(crate) files: Files,
     /// Its entries in the journal, if it has any.
     pub(crate) journal: Option<Entries>,
+    /// What its record says is untold of what was dropped.
+    pub(crate) untold: Packed,
     /// Standard output, or everything of a terminal.
     pub(crate) stdout: Option<Stream>,
     /// Standard error.
@@ -39,6 +42,17 @@ pub(crate) struct Container {
 }
 
 impl Container {
+    /// Notes in the record what was dropped, if there is news of that.
+    pub(crate) fn save_untold(&mut self) {
+        let (k8s, json) = self.files.untold();
+        let journal = self.journal.as_ref().map_or(untold::NONE, Entries::untold);
+        let untold = Untold { k8s, json, journal }.pack();
+        if untold != self.untold {
+            untold.save(self.record.as_fd());
+            self.untold = untold;
+        }
+    }
+
     /// The slot of one of its streams.
     pub(crate) fn slot(&mut self, which: Which) -> &mut Option<Stream> {
         match which {

@@ -162,6 +162,7 @@ impl Role {
                 entries.write(&mut self.journal, record, which, part, false);
             }
         }
+        container.save_untold();
         if renewed {
             self.tell_log(at);
         }

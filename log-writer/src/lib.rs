@@ -47,6 +47,7 @@ mod stamp;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod untold;
 
 use role::{Role, Tables};
 use wire::start::{Arguments, Once};

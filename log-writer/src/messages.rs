@@ -9,6 +9,7 @@ use crate::role::Role;
 use crate::sinks::{Entries, Files};
 use crate::source::Source;
 use crate::stream::Stream;
+use crate::untold::Packed;
 use rustix::fs::FileType;
 use rustix::pipe::PipeFlags;
 use wire::event::now_ms;
@@ -95,17 +96,20 @@ impl Role {
         if let Some(old) = self.container_named(name) {
             self.forget(old);
         }
-        let mut files =
-            log.map_or_else(Files::default, |log: OwnedFd| Files::open(log, record.as_fd()));
+        let packed = Packed::load(record.as_fd());
+        let untold = packed.unpack();
+        let open = |log: OwnedFd| Files::open(log, record.as_fd(), &untold);
+        let mut files = log.map_or_else(Files::default, open);
         if repair {
             files.repair(&mut self.tables.space);
         }
-        let journal = Entries::new(record.as_fd());
+        let journal = Entries::new(record.as_fd(), untold.journal);
         let container = Container {
             name,
             record,
             files,
             journal,
+            untold: packed,
             stdout: None,
             stderr: None,
             clients: 0,

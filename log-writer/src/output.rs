@@ -77,6 +77,7 @@ impl Role {
             let chunk = space.input(len).get(held.most() - held.journal..).unwrap_or(&[]);
             keep.journal = entries.write(&mut self.journal, record, which, chunk, true);
         }
+        container.save_untold();
         let new = len.saturating_sub(held.most());
         let clients = container.clients;
         let Some(stream) = container.stream(which) else {

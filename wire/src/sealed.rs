@@ -3,10 +3,11 @@
 
 use crate::{AsFd, Errno, OwnedFd};
 use core::ffi::c_void;
-use rustix::fs::{MemfdFlags, SealFlags};
+use rustix::fs::{MemfdFlags, SealFlags, Timespec, Timestamps};
 use rustix::mm::{MapFlags, ProtFlags};
 
-/// Puts bytes into a new sealed memfd.
+/// Puts bytes into a new sealed memfd. Its file offset and its modification
+/// time (0 at first), which all who hold it share, stay free for counts.
 pub fn seal(bytes: &[u8]) -> Result<OwnedFd, Errno> {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     // Some nodes refuse memfds that could be executed (vm.memfd_noexec);
@@ -22,6 +23,8 @@ pub fn seal(bytes: &[u8]) -> Result<OwnedFd, Errno> {
     }
     let seals = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
     rustix::fs::fcntl_add_seals(&fd, seals)?;
+    let zero = Timespec { tv_sec: 0, tv_nsec: 0 };
+    rustix::fs::futimens(&fd, &Timestamps { last_access: zero, last_modification: zero })?;
     Ok(fd)
 }
 

@@ -6,6 +6,7 @@ use crate::PROGRAM;
 use crate::held::Held;
 use crate::repair::repair;
 use crate::stamp::now;
+use crate::untold::{self, Loss, Untold};
 use wire::message::Stream;
 use wire::record::Tag;
 use wire::{AsFd, BorrowedFd, Errno, Fds, OwnedFd, Record, bundle};
@@ -19,8 +20,9 @@ pub(crate) struct Files {
 
 impl Files {
     /// The files open as `log`, which the container's record describes.
-    pub(crate) fn open(log: OwnedFd, record: BorrowedFd<'_>) -> Self {
-        match try_open(log, record) {
+    /// `untold` is what earlier log-writers dropped.
+    pub(crate) fn open(log: OwnedFd, record: BorrowedFd<'_>, untold: &Untold) -> Self {
+        match try_open(log, record, untold) {
             Ok(files) => files,
             Err(error) => {
                 wire::error!(PROGRAM, "cannot open a container's logs: {error}");
@@ -97,6 +99,12 @@ impl Files {
         }
     }
 
+    /// What was dropped from each and it does not say yet: k8s-file, json-file.
+    pub(crate) fn untold(&self) -> (Loss, Loss) {
+        let of = |log: &Option<LogFile>| log.as_ref().map_or(untold::NONE, LogFile::untold);
+        (of(&self.k8s), of(&self.json))
+    }
+
     /// Hands the descriptor that the hub is to keep to `give`.
     pub(crate) fn share(&self, give: impl FnOnce(BorrowedFd<'_>)) {
         match (&self.k8s, &self.json) {
@@ -110,7 +118,7 @@ impl Files {
     }
 }
 
-fn try_open(log: OwnedFd, record: BorrowedFd<'_>) -> Result<Files, Errno> {
+fn try_open(log: OwnedFd, record: BorrowedFd<'_>, untold: &Untold) -> Result<Files, Errno> {
     let (has_k8s, has_json) = {
         let record = Record::map(record)?;
         let has = |form: Form| record.fields().string(form.tag()).is_some();
@@ -124,11 +132,11 @@ fn try_open(log: OwnedFd, record: BorrowedFd<'_>) -> Result<Files, Errno> {
         one
     };
     let mut fds = fds.into_iter();
-    let mut file = |form, wanted: bool, counts| {
+    let mut file = |form, wanted: bool, counts, untold| {
         let file = if wanted { fds.next() } else { None };
-        file.map(|file| LogFile::new(form, file, record, counts))
+        file.map(|file| LogFile::new(form, file, record, counts, untold))
     };
-    let k8s = file(Form::K8s, has_k8s, true);
-    let json = file(Form::Json, has_json, !has_k8s);
+    let k8s = file(Form::K8s, has_k8s, true, untold.k8s);
+    let json = file(Form::Json, has_json, !has_k8s, untold.json);
     Ok(Files { k8s, json })
 }

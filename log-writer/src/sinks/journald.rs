@@ -7,6 +7,7 @@
 
 use super::entry::{Journal, Patience};
 use crate::PROGRAM;
+use crate::untold::Loss;
 use core::fmt::Write;
 use rustix::io::IoSlice;
 use wire::message::Stream;
@@ -41,10 +42,9 @@ pub(crate) struct Entries {
     marks: bool,
     stdout: Place,
     stderr: Place,
-    /// Lines dropped since the last time the journal was told.
-    dropped: u64,
-    /// Why the first of them was.
-    why: Errno,
+    /// Lines dropped since the last time the journal was told, and why the
+    /// first of them was.
+    untold: Loss,
     /// The last entry met an error that has been reported.
     failing: bool,
 }
@@ -61,17 +61,22 @@ struct Chunk<'a> {
 
 impl Entries {
     /// For the container with this record. `None` if it is not for the journal.
-    pub(crate) fn new(record: BorrowedFd<'_>) -> Option<Self> {
+    /// `untold` is what earlier log-writers dropped.
+    pub(crate) fn new(record: BorrowedFd<'_>, untold: Loss) -> Option<Self> {
         let record = Record::map(record).ok()?;
         record.fields().all(Tag::Journal).next()?;
         Some(Entries {
             marks: !record.fields().flag(Tag::JournalUnmarked),
             stdout: Place::Start,
             stderr: Place::Start,
-            dropped: 0,
-            why: Errno::AGAIN,
+            untold,
             failing: false,
         })
+    }
+
+    /// What was dropped and the journal does not say yet.
+    pub(crate) fn untold(&self) -> Loss {
+        self.untold
     }
 
     /// Sends the lines of a chunk. With `hold`, an unfinished last line that
@@ -106,7 +111,7 @@ impl Entries {
 
     /// Says what was dropped, if that is still untold.
     pub(crate) fn finish(&mut self, journal: &mut Journal, record: BorrowedFd<'_>) {
-        if self.dropped > 0
+        if self.untold.lines > 0
             && let Ok(record) = Record::map(record)
         {
             let fields = record.fields().all(Tag::Journal).next().unwrap_or(&[]);
@@ -152,7 +157,7 @@ impl Entries {
     fn send(&mut self, way: &mut Chunk<'_>, priority: u8, text: &[u8], part: bool) -> bool {
         let mut sent = Err(Errno::CONNREFUSED);
         if !way.absent {
-            sent = if self.dropped > 0 { self.tell_dropped(way) } else { Ok(()) };
+            sent = if self.untold.lines > 0 { self.tell_dropped(way) } else { Ok(()) };
             sent = sent.and_then(|()| way.send(priority, text, part && self.marks));
         }
         match sent {
@@ -160,10 +165,10 @@ impl Entries {
             // Without journald there is no log, and nobody is to hear of it.
             Err(Errno::NOENT | Errno::CONNREFUSED) => way.absent = true,
             Err(error) => {
-                if self.dropped == 0 {
-                    self.why = error;
+                if self.untold.lines == 0 {
+                    self.untold.why = error;
                 }
-                self.dropped = self.dropped.saturating_add(1);
+                self.untold.lines = self.untold.lines.saturating_add(1);
                 if !self.failing {
                     self.failing = true;
                     let why = reason(error);
@@ -178,10 +183,10 @@ impl Entries {
     #[cold]
     fn tell_dropped(&mut self, way: &mut Chunk<'_>) -> Result<(), Errno> {
         let mut text = heapless::String::<96>::new();
-        let (dropped, why) = (self.dropped, reason(self.why));
+        let (dropped, why) = (self.untold.lines, reason(self.untold.why));
         let _ = writeln!(text, "[conmote: {dropped} log lines dropped: {why}]");
         way.send(NOTICE, text.as_bytes(), false)?;
-        self.dropped = 0;
+        self.untold.lines = 0;
         Ok(())
     }
 }

@@ -5,6 +5,7 @@ use super::journald::{HELD, PART};
 use super::{Entries, Journal};
 use crate::tests::Scratch;
 use crate::tests::journal::{FIELDS, Listener};
+use crate::untold::NONE;
 use proptest::prelude::*;
 use std::time::{Duration, Instant};
 use wire::message::Stream;
@@ -39,7 +40,7 @@ impl Log {
         let scratch = Scratch::new();
         let listener = Listener::new(&scratch);
         let record = record(fields, unmarked);
-        let entries = Entries::new(record.as_fd()).unwrap();
+        let entries = Entries::new(record.as_fd(), NONE).unwrap();
         let journal = listener.journal();
         Log { listener: Some(listener), journal, record, entries, held: Vec::new(), scratch }
     }
@@ -261,7 +262,7 @@ fn a_journald_that_takes_a_moment_gets_everything() {
 #[test]
 fn a_container_without_fields_is_not_for_the_journal() {
     let record = seal(&wire::record::MAGIC).unwrap();
-    assert!(Entries::new(record.as_fd()).is_none());
+    assert!(Entries::new(record.as_fd(), NONE).is_none());
 }
 
 proptest! {

@@ -5,6 +5,7 @@ use super::Space;
 use super::log_file::{Done, Form, LogFile};
 use crate::stream::CHUNK;
 use crate::tests::unquoted;
+use crate::untold::NONE;
 use proptest::prelude::*;
 use rustix::fs::MemfdFlags;
 use rustix::time::Timespec;
@@ -29,7 +30,7 @@ impl Log {
         let record = seal(&bytes).unwrap();
         let file = rustix::fs::memfd_create(c"log", MemfdFlags::CLOEXEC).unwrap();
         let copy = rustix::io::dup(&file).unwrap();
-        let log = LogFile::new(Form::Json, copy, record.as_fd(), true);
+        let log = LogFile::new(Form::Json, copy, record.as_fd(), true, NONE);
         let now = Timespec { tv_sec: 1_700_000_000, tv_nsec: 123_456_789 };
         Log { file, record, log, space: Box::new(Space::new()), now }
     }

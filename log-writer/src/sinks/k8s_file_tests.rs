@@ -4,6 +4,7 @@
 use super::Space;
 use super::log_file::{Done, Form, LogFile};
 use crate::stream::CHUNK;
+use crate::untold::NONE;
 use proptest::prelude::*;
 use rustix::fs::MemfdFlags;
 use rustix::time::Timespec;
@@ -25,7 +26,8 @@ impl Log {
         Encoder::new(|piece: &[u8]| bytes.extend_from_slice(piece)).zone(i64::MIN, 7200);
         let record = seal(&bytes).unwrap();
         let file = rustix::fs::memfd_create(c"log", MemfdFlags::CLOEXEC).unwrap();
-        let log = LogFile::new(Form::K8s, rustix::io::dup(&file).unwrap(), record.as_fd(), true);
+        let copy = rustix::io::dup(&file).unwrap();
+        let log = LogFile::new(Form::K8s, copy, record.as_fd(), true, NONE);
         let space = Box::new(Space::new());
         Log { file, record, log, space }
     }

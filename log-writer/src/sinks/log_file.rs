@@ -8,6 +8,7 @@ use crate::place::{Place, Why};
 use crate::repair::repair;
 use crate::rotation::{self, Reopened};
 use crate::stamp::{self, Zone};
+use crate::untold::Loss;
 use crate::{PROGRAM, stamp::Stamp};
 use rustix::fs::{OFlags, SeekFrom};
 use rustix::time::Timespec;
@@ -88,7 +89,14 @@ pub(crate) struct Done {
 impl LogFile {
     /// A log open as `file`, with the options in the container's record.
     /// `counts`: it is the one that the limit on all that is logged is about.
-    pub(crate) fn new(form: Form, file: OwnedFd, record: BorrowedFd<'_>, counts: bool) -> Self {
+    /// `untold` is what earlier log-writers dropped.
+    pub(crate) fn new(
+        form: Form,
+        file: OwnedFd,
+        record: BorrowedFd<'_>,
+        counts: bool,
+        untold: Loss,
+    ) -> Self {
         let mut log = LogFile {
             form,
             file,
@@ -98,7 +106,7 @@ impl LogFile {
             global_limit: u64::MAX,
             total: 0,
             zone: Zone::new(),
-            trouble: Trouble::new(),
+            trouble: Trouble::new(untold),
             stuck: false,
         };
         log.measure();
@@ -110,6 +118,11 @@ impl LogFile {
             }
         }
         log
+    }
+
+    /// What was dropped and the log does not say yet.
+    pub(crate) fn untold(&self) -> Loss {
+        self.trouble.untold()
     }
 
     /// The file as it is at the moment.
@@ -253,7 +266,7 @@ impl LogFile {
     /// Ends the log: says what was dropped, if that is still untold, and has
     /// everything put on the disk.
     pub(crate) fn finish(&mut self, record: BorrowedFd<'_>, now: Timespec, sync: bool) {
-        if self.trouble.is_untold() {
+        if self.untold().lines > 0 {
             let stamp = self.stamp(record, now);
             self.trouble.write(self.file.as_fd(), self.regular, self.form, &stamp, &[]);
         }

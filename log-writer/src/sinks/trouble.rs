@@ -7,6 +7,7 @@
 use super::log_file::Form;
 use super::{json_file, k8s_file};
 use crate::stamp::Stamp;
+use crate::untold::Loss;
 use core::fmt::Write;
 use rustix::io::IoSlice;
 use wire::message::Stream;
@@ -28,23 +29,21 @@ pub(crate) enum Wrote {
 
 /// What could not be written to one log.
 pub(crate) struct Trouble {
-    /// Records dropped since the last notice.
-    dropped: u64,
-    /// Why the first of them was.
-    why: Errno,
+    /// Records dropped since the last notice, and why the first of them was.
+    untold: Loss,
     /// The log ends in the middle of a record, and could not be cut.
     torn: bool,
 }
 
 impl Trouble {
-    /// None.
-    pub(crate) const fn new() -> Self {
-        Trouble { dropped: 0, why: Errno::NOSPC, torn: false }
+    /// Nothing but what an earlier log-writer has left untold.
+    pub(crate) const fn new(untold: Loss) -> Self {
+        Trouble { untold, torn: false }
     }
 
-    /// Whether something was dropped that the log does not say yet.
-    pub(crate) fn is_untold(&self) -> bool {
-        self.dropped > 0
+    /// What was dropped and the log does not say yet.
+    pub(crate) fn untold(&self) -> Loss {
+        self.untold
     }
 
     /// Writes `records`, each ending with a newline, to `file`. A record of our
@@ -57,7 +56,7 @@ impl Trouble {
         stamp: &Stamp,
         records: &[u8],
     ) -> Wrote {
-        if self.dropped == 0 && !self.torn {
+        if self.untold.lines == 0 && !self.torn {
             match rustix::io::write(file, records) {
                 Ok(written) if written == records.len() => Wrote::Records,
                 Ok(written) => self.go_on(file, regular, &[], records, written),
@@ -93,7 +92,7 @@ impl Trouble {
                 Err(error) => return self.drop_after(file, regular, first, records, done, error),
             }
         }
-        self.dropped = 0;
+        self.untold.lines = 0;
         self.torn = false;
         Wrote::Otherwise
     }
@@ -116,16 +115,16 @@ impl Trouble {
         let keep = if whole == 0 { 0 } else { first.len() + whole };
         let lost = records.get(whole..).unwrap_or(&[]);
         let lost = memchr::memchr_iter(b'\n', lost).count() as u64;
-        let first_time = self.dropped == 0;
+        let first_time = self.untold.lines == 0;
         if whole > 0 {
             // Our record is out, with the number from before.
-            self.dropped = 0;
+            self.untold.lines = 0;
             self.torn = false;
         }
-        if self.dropped == 0 {
-            self.why = why;
+        if self.untold.lines == 0 {
+            self.untold.why = why;
         }
-        self.dropped += lost;
+        self.untold.lines += lost;
         if done > keep {
             self.torn = !regular || cut(file, (done - keep) as u64).is_err();
         }
@@ -139,7 +138,7 @@ impl Trouble {
         if self.torn {
             let _ = text.push(b'\n');
         }
-        if self.dropped > 0 {
+        if self.untold.lines > 0 {
             let k8s;
             let (head, end) = match form {
                 Form::K8s => {
@@ -153,7 +152,7 @@ impl Trouble {
                 }
             };
             let end: heapless::Vec<u8, 80> = end;
-            let (dropped, why) = (self.dropped, reason(self.why));
+            let (dropped, why) = (self.untold.lines, reason(self.untold.why));
             let _ = text.extend_from_slice(head);
             let _ = write!(text, "[conmote: {dropped} log lines dropped: {why}]");
             let _ = text.extend_from_slice(&end);

@@ -53,7 +53,7 @@ impl Hub {
     pub(crate) fn with(quiet: u64, change: impl FnOnce(&Scratch, &mut Role)) -> Self {
         let (link, there) = Link::pair().unwrap();
         let scratch = Scratch::new();
-        let tables = Box::leak(Box::new(Tables::new()));
+        let tables = Box::leak(Box::new(const { Tables::new() }));
         let mut role = Role::new(Link::over(there), tables).unwrap();
         role.quiet = quiet;
         change(&scratch, &mut role);
@@ -68,7 +68,7 @@ impl Hub {
     /// With a log-writer that the test drives itself.
     pub(crate) fn with_role() -> (Self, Role) {
         let (link, there) = Link::pair().unwrap();
-        let tables = Box::leak(Box::new(Tables::new()));
+        let tables = Box::leak(Box::new(const { Tables::new() }));
         let role = Role::new(Link::over(there), tables).unwrap();
         (Hub::over(Scratch::new(), link, None), role)
     }
