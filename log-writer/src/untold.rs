@@ -58,7 +58,7 @@ impl Packed {
     pub(crate) fn load(record: BorrowedFd<'_>) -> Self {
         let stat = rustix::fs::fstat(record);
         let (files, journal) =
-            stat.map_or((0, 0), |stat| (stat.st_mtime as u64, stat.st_mtime_nsec as u64));
+            stat.map_or((0, 0), |stat| (stat.st_mtime as u64, stat.st_mtime_nsec));
         Packed { files, journal }
     }
 

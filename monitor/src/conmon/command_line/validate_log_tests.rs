@@ -56,10 +56,44 @@ fn a_log_file_is_written_through_a_symbolic_link() {
 fn a_log_file_takes_no_tag_and_no_label() {
     let dir = Directory::new("tag");
     let path = dir.file("log");
-    for option in ["--log-tag", "--log-label"] {
-        let args = format!("{GOOD} -l {} {option} A=b", path.display());
-        assert_eq!(refused(&args), format!("k8s-file doesn't support {option}"));
+    for driver in ["k8s-file", "json-file"] {
+        for option in ["--log-tag", "--log-label"] {
+            let args = format!("{GOOD} -l {driver}:{} {option} A=b", path.display());
+            assert_eq!(refused(&args), format!("{driver} doesn't support {option}"));
+        }
     }
+}
+
+#[test]
+fn limits_and_backups_count_when_they_are_asked_for() {
+    let log = good("--log-max-files 5 --log-size-max 0 --log-global-size-max -1").log;
+    assert_eq!((log.backups, log.size_max, log.global_size_max), (None, None, None));
+    let log = good("--log-rotate --log-size-max 7 --log-global-size-max 0x10").log;
+    let number = NonZeroU64::new;
+    assert_eq!(
+        (log.backups, log.size_max, log.global_size_max),
+        (number(1), number(7), number(16))
+    );
+    assert_eq!(good("--log-rotate --log-max-files 3").log.backups, number(3));
+}
+
+#[test]
+fn a_log_outside_the_allowed_directories_is_not_made() {
+    let (logs, others) = (Directory::new("allowed"), Directory::new("allowed-not"));
+    let args = |log: &Path| {
+        let allowed = logs.file("").display().to_string();
+        format!("{GOOD} -l {} --log-allowlist-dir {allowed}", log.display())
+    };
+    assert!(check(&args(&logs.file("log"))).is_ok());
+    let log = others.file("log");
+    assert_eq!(
+        refused(&args(&log)),
+        format!(
+            "log file {} is in no directory given with --log-allowlist-dir; log to one of those",
+            log.display()
+        )
+    );
+    assert!(!log.exists());
 }
 
 #[test]
