@@ -118,7 +118,7 @@ fn log_drivers_are_checked() -> Result {
         invalid(log(value), "[conmon:e]: log-path must not be empty")?;
     }
     invalid(log("k8s-file:"), "[conmon:e]: k8s-file requires a filename")?;
-    invalid(log("json-file:/tmp/x"), "[conmon:e]: No such log driver json-file")?;
+    invalid(log("syslog:/tmp/x"), "[conmon:e]: No such log driver syslog")?;
     invalid(log("K8S-file:/tmp/x"), "[conmon:e]: No such log driver K8S-file")?;
     let tag = "[conmon:e]: k8s-file doesn't support --log-tag";
     invalid(|call, _| call.set("--log-tag", "x"), tag)?;
