@@ -8,6 +8,7 @@
 
 mod find;
 mod log;
+pub mod node;
 mod processes;
 mod service;
 mod session;
@@ -23,7 +24,8 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+
+use crate::wait;
 
 /// Stands for `--rootfs DIRECTORY` in the arguments given to [`Podman::run`] and its like.
 pub const ROOTFS: &str = "@rootfs";
@@ -32,13 +34,22 @@ pub const ROOTFS: &str = "@rootfs";
 /// raising limits a container can only get what podman itself was left with.
 const ENOUGH: u64 = 4096;
 
-/// How long processes may take to disappear once their last container is removed.
-const GONE: Duration = Duration::from_secs(20);
-
 /// One podman installation, private to one test.
 pub struct Podman {
     dir: PathBuf,
     monitor: PathBuf,
+    whose: Whose,
+}
+
+/// Whose settings and containers podman works with.
+#[derive(Clone, Copy, PartialEq)]
+enum Whose {
+    /// The test's own, in the test's directory.
+    Own,
+    /// This machine's.
+    Root,
+    /// Those of a user of this machine.
+    User,
 }
 
 impl Podman {
@@ -57,7 +68,7 @@ impl Podman {
         }
         let dir = find::fresh_directory();
         let monitor = find::copy_of_monitor(&dir.join("bin"));
-        let podman = Self { dir, monitor };
+        let podman = Self { dir, monitor, whose: Whose::Own };
         podman.make_rootfs();
         podman.write_configuration();
         Some(podman)
@@ -95,8 +106,15 @@ impl Podman {
 
     /// `podman ARGS` for the caller to start; [`ROOTFS`] is replaced.
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new("podman");
-        command.args(self.arguments(args)).env("CONTAINERS_CONF", self.dir.join("containers.conf"));
+        let mut command = match self.whose {
+            Whose::Own => Command::new("podman"),
+            Whose::Root => node::shell("podman"),
+            Whose::User => node::login("podman"),
+        };
+        command.args(self.arguments(args));
+        if self.whose == Whose::Own {
+            command.env("CONTAINERS_CONF", self.dir.join("containers.conf"));
+        }
         command
     }
 
@@ -104,15 +122,13 @@ impl Podman {
     #[must_use]
     pub fn arguments(&self, args: &[&str]) -> Vec<String> {
         let path = |name: &str| self.dir.join(name).display().to_string();
-        let mut all = vec![
-            "--root".into(),
-            path("storage"),
-            "--runroot".into(),
-            path("run"),
-            "--tmpdir".into(),
-        ];
-        all.extend([path("tmp"), "--storage-driver".into(), "vfs".into()]);
-        all.extend(["--network-config-dir".into(), path("networks")]);
+        let mut all = vec![];
+        if self.whose == Whose::Own {
+            all.extend(["--root".into(), path("storage"), "--runroot".into(), path("run")]);
+            all.extend(["--tmpdir".into(), path("tmp")]);
+            all.extend(["--storage-driver".into(), "vfs".into()]);
+            all.extend(["--network-config-dir".into(), path("networks")]);
+        }
         for arg in args {
             if *arg == ROOTFS {
                 all.extend(["--rootfs".into(), path("rootfs")]);
@@ -190,7 +206,12 @@ impl Podman {
     /// All living processes that run this test's copy of the monitor or of a role, by rising pid.
     #[must_use]
     pub fn processes(&self) -> Vec<Process> {
-        processes::running_from(&self.dir.join("bin"))
+        let mut found = processes::running_from(self.monitor.parent().unwrap_or(&self.dir));
+        if !self.ours() {
+            let name = self.monitor.file_name().unwrap_or_default();
+            found.retain(|process| *process.name == *name);
+        }
+        found
     }
 
     fn make_rootfs(&self) {
@@ -214,11 +235,13 @@ impl Podman {
         let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
         let limit = |name| processes::hard_limit(&limits, name).unwrap_or(ENOUGH).min(ENOUGH);
         let (files, processes) = (limit("Max open files"), limit("Max processes"));
+        let manager = if node::has_systemd() { "systemd" } else { "cgroupfs" };
         let text = format!(
-            "[engine]\nconmon_path = [{:?}]\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\n\
-             runtime = \"runc\"\nlock_type = \"file\"\n[containers]\nnetns = \"host\"\nlog_driver = \"k8s-file\"\n\
+            "[engine]\nconmon_path = [{:?}]\ncgroup_manager = {manager:?}\nevents_logger = \"file\"\n\
+             runtime = {:?}\nlock_type = \"file\"\n[containers]\nnetns = \"host\"\nlog_driver = \"k8s-file\"\n\
              default_ulimits = [\"nofile={files}:{files}\", \"nproc={processes}:{processes}\"]\n",
-            self.monitor
+            self.monitor,
+            find::runtime().unwrap_or_default()
         );
         fs::write(self.dir.join("containers.conf"), text).expect("write containers.conf");
     }
@@ -236,7 +259,7 @@ impl Podman {
 
     /// Ends the processes that should not be there any more and returns them.
     fn end_what_is_left(&self) -> Vec<Process> {
-        if processes::wait_until(GONE, || self.processes().is_empty()).is_ok() {
+        if processes::wait_until(wait::limit(), || self.processes().is_empty()).is_ok() {
             return Vec::new();
         }
         let left = self.processes();

@@ -10,13 +10,24 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// What the roles' binaries are called; they live next to `monitor`.
 const ROLES: [&str; 3] = ["exit-reaper", "log-writer", "attach-proxy"];
 
+/// OCI runtimes that will do, the first one rather: it works where control groups are of the old kind, too.
+const RUNTIMES: [&str; 2] = ["runc", "crun"];
+
 /// What this machine lacks for podman tests, if anything.
 pub(super) fn missing() -> Option<String> {
     if fs::metadata("/proc/self").is_ok_and(|own| own.uid() != 0) {
         return Some("they need root".into());
     }
-    let gone = ["podman", "runc", "busybox"].into_iter().find(|name| in_path(name).is_none())?;
+    if runtime().is_none() {
+        return Some(format!("none of {} is installed", RUNTIMES.join(", ")));
+    }
+    let gone = ["podman", "busybox"].into_iter().find(|name| in_path(name).is_none())?;
     Some(format!("{gone} is not installed"))
+}
+
+/// The OCI runtime that the tests' own podman uses.
+pub(super) fn runtime() -> Option<&'static str> {
+    RUNTIMES.into_iter().find(|name| in_path(name).is_some())
 }
 
 /// The static busybox that becomes each container's root.
@@ -51,7 +62,7 @@ pub(super) fn copy_of_monitor(bin: &Path) -> PathBuf {
 }
 
 /// The monitor under test; the workspace's own is built if nobody has done so.
-fn monitor() -> &'static Path {
+pub(super) fn monitor() -> &'static Path {
     static MONITOR: OnceLock<PathBuf> = OnceLock::new();
     MONITOR.get_or_init(|| {
         let path = std::env::var_os("CONMON_BINARY").map_or_else(built_monitor, PathBuf::from);

@@ -1,15 +1,13 @@
 //! What `/proc` tells about a test's processes and mounts.
 
 use super::system;
+use crate::wait;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// How often something without an event of its own is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
-
-/// How long [`eventually`] waits: far more than anything should take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A process of the monitor under test.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,10 +40,10 @@ impl Process {
 /// Waits until `holds`, asking again and again; for what has no event to wait for.
 ///
 /// # Panics
-/// After half a minute, with `what` in the message.
+/// After half as long again as [`wait::limit`], with `what` in the message.
 #[track_caller]
 pub fn eventually(what: &str, holds: impl FnMut() -> bool) {
-    assert!(wait_until(PATIENCE, holds).is_ok(), "this never happened: {what}");
+    assert!(wait_until(wait::limit() * 3 / 2, holds).is_ok(), "this never happened: {what}");
 }
 
 pub(super) fn wait_until(patience: Duration, mut holds: impl FnMut() -> bool) -> Result<(), ()> {

@@ -2,6 +2,7 @@
 
 use super::stream::{Stream, contains};
 use super::system;
+use crate::wait;
 use std::fmt;
 use std::fs::File;
 use std::io::Write;
@@ -10,9 +11,6 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
-
-/// A podman that runs longer is stuck: most commands take a fifth of a second.
-const STUCK_MS: i32 = 60_000;
 
 /// About as fast as anybody types.
 const BETWEEN_KEYS: Duration = Duration::from_millis(40);
@@ -245,8 +243,10 @@ impl Drop for Session {
 /// Kills a command that is stuck, whatever the test waits for at that moment.
 fn watch(child: &Child) {
     let pidfd = system::pidfd(child).expect("open a pidfd");
+    // Most commands take a fifth of a second.
+    let stuck = i32::try_from(3 * wait::limit().as_millis()).unwrap_or(i32::MAX);
     thread::spawn(move || {
-        if !system::ends_within(&pidfd, STUCK_MS) {
+        if !system::ends_within(&pidfd, stuck) {
             system::kill_by_pidfd(&pidfd);
         }
     });

@@ -4,10 +4,8 @@ use std::fs::File;
 use std::io::Read;
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
-use std::time::Duration;
 
-/// How long output may stay open after podman has exited: whoever holds it then has inherited it by mistake.
-const LATE_OUTPUT: Duration = Duration::from_secs(70);
+use crate::wait;
 
 /// What has come out of a pipe so far, collected by a thread.
 #[derive(Clone, Default)]
@@ -64,8 +62,9 @@ impl Stream {
         holds: impl Fn(&Collected) -> bool,
     ) -> bool {
         let guard = self.0.0.lock().expect("lock collected output");
-        let waited =
-            self.0.1.wait_timeout_while(guard, LATE_OUTPUT, |collected| going_on(collected));
+        // Longer than podman may run: whoever still holds its output after that has inherited it by mistake.
+        let late = wait::limit() * 7 / 2;
+        let waited = self.0.1.wait_timeout_while(guard, late, |collected| going_on(collected));
         waited.is_ok_and(|(guard, _)| holds(&guard))
     }
 
