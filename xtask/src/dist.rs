@@ -55,7 +55,8 @@ pub(crate) fn metadata() -> Result<serde_json::Value> {
     serde_json::from_slice(&output.stdout).context("cannot read what cargo metadata says")
 }
 
-fn target_dir() -> Result<PathBuf> {
+/// Where cargo builds.
+pub(crate) fn target_dir() -> Result<PathBuf> {
     let metadata = metadata()?;
     let folder =
         metadata["target_directory"].as_str().context("cargo metadata names no target folder")?;

@@ -15,6 +15,7 @@ mod size;
 mod sys;
 mod test;
 mod tidy;
+mod vm;
 
 use argh::FromArgs;
 use std::process::ExitCode;
@@ -38,6 +39,7 @@ enum Verb {
     Man(man::Args),
     Size(size::Args),
     Bench(bench::Args),
+    Vm(vm::Args),
     Emit(emit::Args),
 }
 
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
         Verb::Man(args) => man::main(args),
         Verb::Size(args) => size::main(args),
         Verb::Bench(args) => bench::main(args),
+        Verb::Vm(args) => vm::main(args),
         Verb::Emit(args) => emit::main(args),
     };
     outcome.unwrap_or_else(|error| {

@@ -1,7 +1,7 @@
 //! `test`: everything that tells whether conmote works, counted together, ending with `N passed, N failed`.
 
-mod run;
-mod tools;
+pub(crate) mod run;
+pub(crate) mod tools;
 
 use crate::dist::{cargo, dist};
 use crate::report::Result;
@@ -36,11 +36,24 @@ impl std::ops::AddAssign for Count {
     }
 }
 
+impl std::ops::Add for Count {
+    type Output = Count;
+
+    fn add(mut self, other: Count) -> Count {
+        self += other;
+        self
+    }
+}
+
 impl From<bool> for Count {
     fn from(passed: bool) -> Count {
         Count { passed: passed.into(), failed: (!passed).into(), ignored: 0 }
     }
 }
+
+/// The tests that are for this machine, and not for a node (`vm`).
+const HERE: [&str; 9] =
+    ["-p", "tests", "--lib", "--test", "conmon_*", "--test", "conmote_*", "--test", "podman_*"];
 
 /// The original, as Debian installs it: what it passes, we have to pass.
 pub(crate) const ORIGINAL: &str = "/usr/bin/conmon";
@@ -53,13 +66,7 @@ pub(crate) fn main(args: Args) -> Result<ExitCode> {
 /// Runs everything; `strict` as in CI.
 pub(crate) fn all(strict: bool, filter: Option<&str>) -> Result<ExitCode> {
     let mut count = Count::default();
-    let missing = tools::install_missing();
-    for tool in &missing {
-        println!("test: {tool} is missing; install it, or run this as root where apt-get works");
-    }
-    if strict {
-        count.failed += missing.len() as u64;
-    }
+    count += installed(&tools::FOR_TESTS, strict);
     if filter.is_none() {
         count += guarded("tidy", crate::tidy::check());
         if strict {
@@ -68,10 +75,11 @@ pub(crate) fn all(strict: bool, filter: Option<&str>) -> Result<ExitCode> {
         }
     }
     count += run::cargo_test(&["--workspace", "--exclude", "tests"], filter, &[]);
+    count += run::cargo_test(&["-p", "tests", "--doc"], filter, &[]);
     match dist() {
         Err(error) => count += guarded("dist", Err(error)),
         Ok(folder) => {
-            count += end_to_end(&["-p", "tests"], filter, &folder.join("monitor"), strict);
+            count += end_to_end(&HERE, filter, &folder.join("monitor"), strict);
             if Path::new(ORIGINAL).exists() {
                 println!(
                     "test: the same for the original, {ORIGINAL}: it must pass what we are asked to pass"
@@ -88,11 +96,34 @@ pub(crate) fn all(strict: bool, filter: Option<&str>) -> Result<ExitCode> {
             }
         }
     }
+    if filter.is_none() {
+        count += on_a_node(strict);
+    }
     if strict {
         count.failed += count.ignored;
     }
     println!("{} passed, {} failed", count.passed, count.failed);
     Ok(if count.failed == 0 && count.passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Installs what is missing. What is missing all the same is told, and is a failure when `strict`.
+fn installed(tools: &[tools::Tool], strict: bool) -> Count {
+    let missing = tools::install_missing(tools);
+    for tool in &missing {
+        println!("test: {tool} is missing; install it, or run this as root where apt-get works");
+    }
+    Count { failed: if strict { missing.len() as u64 } else { 0 }, ..Count::default() }
+}
+
+/// The tests that take a node of their own, unless this machine cannot make one: then, too, when `strict`, so that
+/// they fail.
+fn on_a_node(strict: bool) -> Count {
+    let count = installed(&tools::FOR_THE_NODE, strict);
+    if strict || (crate::sys::is_root() && tools::all_found(&tools::FOR_THE_NODE)) {
+        return count + guarded("vm", crate::vm::check());
+    }
+    println!("vm: skipped: this takes root and what is missing above");
+    count
 }
 
 /// Runs tests with this monitor; `strict` also tells them that a test which cannot run has failed.

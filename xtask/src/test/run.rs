@@ -23,14 +23,25 @@ pub(crate) fn cargo_test(
     command.args(["test", "--no-fail-fast", "--color", "never"]).args(which).arg("--").args(filter);
     command.envs(variables.iter().copied());
     println!("test: cargo test {}", which.join(" "));
-    counted(command, LIMIT, &mut std::io::stdout()).unwrap_or_else(|error| {
+    counted(command, "cargo test", LIMIT, &mut print).unwrap_or_else(|error| {
         println!("test: {error}");
         Count::from(false)
     })
 }
 
-/// Runs a command that speaks like `cargo test`, for at most `limit`, and passes on to `out` what it says.
-fn counted(mut command: Command, limit: Duration, out: &mut impl Write) -> Result<Count> {
+/// Passes a line on as it comes.
+pub(crate) fn print(line: &[u8]) {
+    let mut out = std::io::stdout();
+    let _ = out.write_all(line).and_then(|()| out.flush());
+}
+
+/// Runs a command that speaks like `cargo test`, for at most `limit`, and gives `each` line it says to the caller.
+pub(crate) fn counted(
+    mut command: Command,
+    name: &str,
+    limit: Duration,
+    each: &mut impl FnMut(&[u8]),
+) -> Result<Count> {
     // One pipe for both streams keeps cargo's headings and the results in order. A process group of its
     // own lets us end all of it, test programs included; only when nobody is there to press Ctrl-C.
     let (reader, writer) = std::io::pipe().context("cannot make a pipe")?;
@@ -40,7 +51,7 @@ fn counted(mut command: Command, limit: Duration, out: &mut impl Write) -> Resul
     if alone {
         command.process_group(0);
     }
-    let mut child = command.spawn().context("cannot run cargo test")?;
+    let mut child = command.spawn().context(format!("cannot run {name}"))?;
     drop(command);
     let (sender, lines) = mpsc::channel();
     std::thread::spawn(move || {
@@ -56,19 +67,19 @@ fn counted(mut command: Command, limit: Duration, out: &mut impl Write) -> Resul
     loop {
         match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             Ok(line) => {
-                let _ = out.write_all(&line).and_then(|()| out.flush());
+                each(&line);
                 tally.line(&String::from_utf8_lossy(&line));
             }
             Err(mpsc::RecvTimeoutError::Disconnected) => break,
             Err(mpsc::RecvTimeoutError::Timeout) => {
-                println!("test: still not done after {} s, ending it", limit.as_secs());
+                println!("test: {name}: still not done after {} s, ending it", limit.as_secs());
                 let pid = child.id() as i32;
                 let _ = ::tests::sys::kill(if alone { -pid } else { pid }, libc::SIGKILL);
                 break;
             }
         }
     }
-    let status = child.wait().context("cannot wait for cargo test")?;
+    let status = child.wait().context(format!("cannot wait for {name}"))?;
     Ok(tally.end(status.success()))
 }
 
@@ -128,7 +139,7 @@ mod tests {
     fn sh(script: &str) -> Count {
         let mut command = Command::new("sh");
         command.args(["-c", script]);
-        counted(command, Duration::from_secs(60), &mut std::io::sink()).unwrap()
+        counted(command, "sh", Duration::from_secs(60), &mut |_| {}).unwrap()
     }
 
     const FINE: &str = "echo '   Running unittests a' >&2; \
@@ -162,7 +173,7 @@ mod tests {
         let mut command = Command::new("sh");
         command.args(["-c", "echo '   Running unittests c'; exec sleep 1000"]);
         assert_eq!(
-            counted(command, Duration::from_millis(300), &mut std::io::sink()).unwrap().failed,
+            counted(command, "sh", Duration::from_millis(300), &mut |_| {}).unwrap().failed,
             1
         );
     }

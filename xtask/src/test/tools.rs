@@ -3,8 +3,11 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// A program that the tests need, and the Debian package that has it.
-const TOOLS: [(&str, &str); 5] = [
+/// A program that the tests need, and the Debian packages it takes.
+pub(crate) type Tool = (&'static str, &'static str);
+
+/// What the tests on this machine need.
+pub(crate) const FOR_TESTS: [Tool; 5] = [
     ("podman", "podman"),
     ("runc", "runc"),
     ("conmon", "conmon"),
@@ -12,9 +15,17 @@ const TOOLS: [(&str, &str); 5] = [
     ("git", "git"),
 ];
 
+/// What it takes to make and boot a node; Debian's keys are not everywhere where apt is.
+pub(crate) const FOR_THE_NODE: [Tool; 3] = [
+    ("mmdebstrap", "mmdebstrap debian-archive-keyring"),
+    ("qemu-system-x86_64", "qemu-system-x86"),
+    ("mke2fs", "e2fsprogs"),
+];
+
 /// Installs what is missing, where that is possible; returns what is missing all the same.
-pub(crate) fn install_missing() -> Vec<&'static str> {
-    let packages: Vec<&str> = missing().map(|(_, package)| package).collect();
+pub(crate) fn install_missing(tools: &[Tool]) -> Vec<&'static str> {
+    let packages: Vec<&str> =
+        missing(tools).flat_map(|(_, packages)| packages.split(' ')).collect();
     if !packages.is_empty() && crate::sys::is_root() && found("apt-get") {
         println!("test: installing {}", packages.join(" "));
         apt_get(&["update", "-q"]);
@@ -23,11 +34,16 @@ pub(crate) fn install_missing() -> Vec<&'static str> {
             &[&["install", "-y", "-q", "--no-install-recommends"], packages.as_slice()].concat(),
         );
     }
-    missing().map(|(program, _)| program).collect()
+    missing(tools).map(|(program, _)| program).collect()
 }
 
-fn missing() -> impl Iterator<Item = (&'static str, &'static str)> {
-    TOOLS.into_iter().filter(|(program, _)| !found(program))
+/// True when none of these is missing.
+pub(crate) fn all_found(tools: &[Tool]) -> bool {
+    missing(tools).next().is_none()
+}
+
+fn missing(tools: &[Tool]) -> impl Iterator<Item = Tool> {
+    tools.iter().copied().filter(|(program, _)| !found(program))
 }
 
 /// True when the program is in PATH, or where a user's PATH does not lead.
