@@ -92,22 +92,50 @@ fn a_gigabyte_goes_through_a_json_file() -> Result {
     })
 }
 
+/// How often the journal's flood may be too much for the machine.
+const TRIES: usize = 4;
+
 #[test]
 fn a_gigabyte_goes_through_the_journal() -> Result {
     ours_only!();
-    let Some(journal) = Journal::new()? else { return Ok(()) };
-    // A journald that the machine's other work keeps from reading for long loses lines, and rightly.
+    // A journald that the machine's other work keeps from reading for long loses lines, and rightly, if it is told.
     // SAFETY: takes no pointers.
     unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, -15) };
+    for _ in 0..TRIES {
+        if journal_flood()? {
+            return Ok(());
+        }
+    }
+    panic!("the journal is never read in time");
+}
+
+/// Whether all of it arrived. If not, we have been told so.
+fn journal_flood() -> Result<bool> {
+    let Some(journal) = Journal::new()? else { return Ok(true) };
     let session = journal.call_of(&container()?)?.running()?;
     let mut check = Check::new();
     let mut space = vec![0; 1 << 17];
+    let mut wrong = None;
     while !check.has(BLOCKS) {
-        let len = journal.receive(&mut space)?;
+        // After a difference, the words that explain it have to come.
+        let len = match (journal.receive(&mut space), wrong.take()) {
+            (Ok(len), difference) => {
+                wrong = difference;
+                len
+            }
+            (Err(error), difference) => return Err(difference.unwrap_or(error)),
+        };
         let rest = space[..len].strip_prefix(b"MESSAGE\n").unwrap();
         let (len, rest) = rest.split_first_chunk::<8>().unwrap();
-        check.push(&rest[..u64::from_le_bytes(*len) as usize])?;
+        let message = &rest[..u64::from_le_bytes(*len) as usize];
+        if message.starts_with(b"[conmote: ") {
+            return Ok(false);
+        }
+        if wrong.is_none() {
+            wrong = check.push(message).err();
+        }
     }
     assert_eq!(status(&session)?, 0);
-    check.finish(BLOCKS)
+    check.finish(BLOCKS)?;
+    Ok(true)
 }

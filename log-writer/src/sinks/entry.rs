@@ -18,8 +18,9 @@ const SOCKET: &CStr = c"/run/systemd/journal/socket";
 /// Room for entries on their way, in bytes: as systemd's own library asks for.
 const QUEUE: usize = 8 << 20;
 
-/// Milliseconds that journald may take nothing at all before lines are dropped.
-const STANDSTILL: u64 = 100;
+/// Milliseconds that journald may take nothing at all before lines are dropped:
+/// longer than it is kept from its work on a busy machine.
+const STANDSTILL: u64 = 250;
 
 /// Milliseconds that one chunk of output may wait in all for a journald that is
 /// busy, but takes some. The container's pipe takes what it prints meanwhile.
