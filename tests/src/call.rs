@@ -30,6 +30,7 @@ pub struct Call {
     inherited: Vec<OwnedFd>,
     stdio: [Option<Stdio>; 3],
     umask: Option<libc::mode_t>,
+    witness: Option<OwnedFd>,
 }
 
 /// Which of the three sockets the monitor is given.
@@ -58,6 +59,7 @@ impl Call {
             inherited: Vec::new(),
             stdio: [const { None }; 3],
             umask: None,
+            witness: None,
         })
     }
 
@@ -201,6 +203,13 @@ impl Call {
         self
     }
 
+    /// Has the time (`CLOCK_MONOTONIC`, seconds and nanoseconds as two native 64-bit numbers) written to this descriptor
+    /// right before the monitor is executed.
+    pub fn at_exec(mut self, witness: OwnedFd) -> Call {
+        self.witness = Some(witness);
+        self
+    }
+
     /// Lets the monitor inherit this descriptor, as podman does for `--preserve-fds` and for reserved ports. The first one
     /// has number 3, the pipes come after all of them.
     pub fn inherit(mut self, fd: OwnedFd) -> Call {
@@ -280,12 +289,15 @@ impl Call {
         let places: Vec<_> =
             (3..).zip(&theirs).map(|(number, fd)| (fd.as_raw_fd(), number)).collect();
         let umask = self.umask;
+        let witness = self.witness.map(|fd| sys::duplicate_above(fd, ABOVE_ALL_PLACES));
+        let witness = witness.transpose().context("dup")?;
         let in_child = move || {
             if let Some(mask) = umask {
                 // SAFETY: cannot fail, touches no memory.
                 unsafe { libc::umask(mask) };
             }
-            sys::place_fds(&places)
+            sys::place_fds(&places)?;
+            witness.as_ref().map_or(Ok(()), sys::write_time)
         };
         // SAFETY: between fork and exec, `in_child` makes system calls only.
         unsafe { command.pre_exec(in_child) };

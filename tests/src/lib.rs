@@ -28,6 +28,7 @@ pub mod flood;
 pub mod journal;
 pub mod json_log;
 pub mod k8s_log;
+pub mod load;
 pub mod note;
 pub mod notify;
 pub mod paths;

@@ -325,6 +325,22 @@ pub fn place_fds(pairs: &[(RawFd, RawFd)]) -> io::Result<()> {
     Ok(())
 }
 
+/// In a new child, too: writes `CLOCK_MONOTONIC` (`clock_gettime(2)`), seconds and nanoseconds.
+///
+/// # Errors
+/// What the calls say.
+pub fn write_time(to: impl AsFd) -> io::Result<()> {
+    // SAFETY: all zeros is a valid time.
+    let mut now: libc::timespec = unsafe { mem::zeroed() };
+    // SAFETY: the time is ours to be written.
+    check(unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) })?;
+    let numbers = [now.tv_sec, now.tv_nsec];
+    let length = mem::size_of_val(&numbers);
+    // SAFETY: the numbers are ours and as long as we say.
+    check_size(unsafe { libc::write(to.as_fd().as_raw_fd(), numbers.as_ptr().cast(), length) })
+        .map(drop)
+}
+
 /// Makes every descriptor from `first` on close on exec (`close_range(2)`).
 ///
 /// # Errors

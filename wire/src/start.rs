@@ -17,6 +17,8 @@ use core::sync::atomic::{AtomicBool, Ordering};
 pub struct Arguments {
     /// The environment.
     pub environment: Environment<'static>,
+    /// The first argument, behind it the others and a null pointer.
+    words: *const *const c_char,
 }
 
 impl Arguments {
@@ -27,7 +29,23 @@ impl Arguments {
     pub unsafe fn new(stack: *const usize) -> Self {
         // SAFETY: argc is there, followed by argc pointers and a NULL.
         let environment = unsafe { stack.add(*stack + 2) };
-        Arguments { environment: Environment(environment.cast::<*const c_char>(), PhantomData) }
+        // SAFETY: argc words follow argc; there is at least the null pointer.
+        let words = unsafe { stack.add(1) };
+        Arguments {
+            environment: Environment(environment.cast::<*const c_char>(), PhantomData),
+            words: words.cast::<*const c_char>(),
+        }
+    }
+
+    /// The program's name, and what it was called with.
+    pub fn words(self) -> impl Iterator<Item = &'static CStr> + Clone {
+        (0..).map_while(move |index| {
+            // SAFETY: nothing behind the null pointer is read, because the
+            // iterator ends there.
+            let word = unsafe { *self.words.add(index) };
+            // SAFETY: the kernel ended each with a NUL; they stay for ever.
+            (!word.is_null()).then(|| unsafe { CStr::from_ptr(word) })
+        })
     }
 }
 
@@ -105,6 +123,15 @@ macro_rules! program {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_initial_stack_is_taken_apart() {
+        let (name, word) = (c"name".as_ptr() as usize, c"word".as_ptr() as usize);
+        let stack = [2, name, word, 0, 0];
+        // SAFETY: as the kernel would have laid it out, with an empty environment.
+        let arguments = unsafe { Arguments::new(stack.as_ptr()) };
+        assert!(arguments.words().eq([c"name", c"word"]));
+    }
 
     #[test]
     fn the_state_of_a_program_is_given_out_once() {
