@@ -6,7 +6,6 @@ mod bench;
 mod ci;
 mod dist;
 mod elf;
-mod emit;
 mod install;
 mod man;
 mod report;
@@ -40,7 +39,6 @@ enum Verb {
     Size(size::Args),
     Bench(bench::Args),
     Vm(vm::Args),
-    Emit(emit::Args),
 }
 
 fn main() -> ExitCode {
@@ -55,7 +53,6 @@ fn main() -> ExitCode {
         Verb::Size(args) => size::main(args),
         Verb::Bench(args) => bench::main(args),
         Verb::Vm(args) => vm::main(args),
-        Verb::Emit(args) => emit::main(args),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("xtask: {error}");

@@ -75,7 +75,7 @@ fn verdict(within: bool) -> String {
 /// Runs an idle container and looks at the process that stays with it: its private dirty memory in kB, and a list of
 /// the mappings that have any.
 fn idle_hub() -> Result<(u64, String)> {
-    small_runtime(false)?;
+    small_runtime()?;
     let scratch = Scratch::new().context("cannot prepare a container")?;
     let monitor = Call::create(&scratch, &Container::new(["sleep", "infinity"]))
         .and_then(|call| call.program(&crate::report::root().join("dist/monitor")).running())

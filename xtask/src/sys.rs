@@ -47,3 +47,28 @@ impl Signals {
         (unsafe { libc::sigwait(&self.0, &mut signal) } == 0).then_some(signal)
     }
 }
+
+/// Processor time, user and system, of this process.
+pub(crate) fn own_seconds() -> Result<f64> {
+    seconds_of(libc::RUSAGE_SELF)
+}
+
+/// Processor time, user and system, of all children that have been waited for, and of all that these have waited for
+/// (getrusage(2)).
+pub(crate) fn childrens_seconds() -> Result<f64> {
+    seconds_of(libc::RUSAGE_CHILDREN)
+}
+
+fn seconds_of(whom: libc::c_int) -> Result<f64> {
+    // SAFETY: zeroed memory is a place to put numbers into.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: `usage` outlives the call.
+    match unsafe { libc::getrusage(whom, &mut usage) } {
+        0 => Ok(seconds(usage.ru_utime) + seconds(usage.ru_stime)),
+        _ => Err(Error::last_os_error()),
+    }
+}
+
+fn seconds(time: libc::timeval) -> f64 {
+    time.tv_sec as f64 + time.tv_usec as f64 / 1e6
+}

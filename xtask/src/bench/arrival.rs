@@ -9,7 +9,7 @@ use tests::sys;
 /// A file that will be there.
 pub(super) struct Arrival {
     file: PathBuf,
-    /// Closing it takes the kernel some ten milliseconds, so that is done after the clock has been read.
+    /// Closing it takes the kernel some ten milliseconds, so that is left until all clocks have been read.
     watch: OwnedFd,
 }
 
@@ -23,7 +23,7 @@ impl Arrival {
     }
 
     /// The time that has passed since `began` when the file is there; an error if that is more than `limit`.
-    pub(super) fn since(self, began: Instant, limit: Duration) -> Result<Duration> {
+    pub(super) fn since(&self, began: Instant, limit: Duration) -> Result<Duration> {
         loop {
             if self.file.exists() {
                 return Ok(began.elapsed());

@@ -23,6 +23,31 @@ pub(crate) struct Charged {
     pub(crate) shared: f64,
 }
 
+/// One group for the monitors, and one for everything else.
+pub(crate) struct Groups {
+    pub(crate) monitors: Group,
+    pub(crate) others: Group,
+}
+
+impl Groups {
+    /// None where there are no such groups, or no permission.
+    pub(crate) fn new() -> Option<Groups> {
+        Some(Groups { monitors: Group::new()?, others: Group::new()? })
+    }
+}
+
+/// Starts something in the monitors' group, so that all it ever allocates is charged there.
+pub(crate) fn born<T>(
+    groups: Option<&Groups>,
+    start: impl FnOnce() -> ::tests::Result<T>,
+) -> ::tests::Result<T> {
+    let enter = |group: &Group| group.add(std::process::id()).map_err(::tests::Error::new);
+    groups.map_or(Ok(()), |groups| enter(&groups.monitors))?;
+    let started = start();
+    groups.map_or(Ok(()), |groups| enter(&groups.others))?;
+    started
+}
+
 impl Group {
     /// None where there is no controller for memory and time, or no permission.
     pub(crate) fn new() -> Option<Group> {

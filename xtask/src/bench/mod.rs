@@ -1,46 +1,74 @@
-//! `bench`: ours and the original, measured in turns, in one run, on this machine.
+//! `bench`: ours and the original, and the floor below both, measured in turns, in one run, on this machine.
 //!
-//! Each measurement of one program is a process of its own (this program again, with `--sample`), so that nothing
-//! is left over from the one before. A new measure is one more entry in `MEASURES`.
+//! Each sample is a process of its own (this program again, with `--sample`), so that nothing is left over from the one
+//! before. A new measure is one more entry in `catalogue`.
 
 mod arrival;
+mod attached;
+mod catalogue;
 mod cgroup;
+mod cycle;
 mod latency;
+mod logging;
+mod machine;
+mod measure;
 mod memory;
+mod moment;
 mod outcome;
+mod plot;
+mod quiet;
+mod readme;
+mod rounds;
 mod stats;
 pub(crate) mod system;
-mod throughput;
 
 use crate::dist::{cargo, dist};
 use crate::report::{Context, Result};
 use argh::FromArgs;
+use machine::Machine;
+use measure::{Measure, Side};
 use outcome::Outcome;
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use rounds::Programs;
+use serde_json::json;
+use std::path::PathBuf;
+use std::process::{ExitCode, Stdio};
 
-/// Compare with the original: memory, latencies, log throughput. Medians of rounds that alternate.
+/// Compare with the original, and with the least that any program would need: memory, latencies, log and attach
+/// throughput. Medians of rounds that alternate, with the targets they meet or miss.
 #[derive(FromArgs)]
 #[argh(subcommand, name = "bench")]
 pub(crate) struct Args {
-    /// only this measure: memory, start, exit, exec or log
+    /// only this measure, or all whose names begin so (memory, start, cycle, exit, exec, log, attach, echo, trickle,
+    /// wakes); may be given several times
     #[argh(option)]
-    only: Option<String>,
+    only: Vec<String>,
     /// how many rounds of each measure, after one that is not counted (default: 5)
     #[argh(option, default = "5")]
     rounds: usize,
-    /// how many containers at once for the memory measure (default: 100)
-    #[argh(option, short = 'n', default = "100")]
-    containers: usize,
+    /// how many containers at once for memory, one look after the other (default: 10,100,500)
+    #[argh(option, short = 'n', default = "Numbers(vec![10, 100, 500])")]
+    containers: Numbers,
+    /// all these numbers of containers in all states; else more than 100 only idle
+    #[argh(switch)]
+    full: bool,
     /// how many repetitions in each turn of a latency (default: 10)
     #[argh(option, default = "10")]
     repetitions: usize,
-    /// how many megabytes of log lines (default: 500)
+    /// how many megabytes of output (default: 500)
     #[argh(option, default = "500")]
     megabytes: u64,
+    /// how many seconds to watch what happens now and then (default: 3)
+    #[argh(option, default = "3")]
+    seconds: u64,
     /// also write the results to this file
     #[argh(option)]
     json: Option<PathBuf>,
+    /// also draw charts (SVG) into this folder
+    #[argh(option)]
+    plot: Option<PathBuf>,
+    /// put the figures into README.md
+    #[argh(switch)]
+    readme: bool,
     /// fail if a target is missed
     #[argh(switch)]
     check: bool,
@@ -50,204 +78,168 @@ pub(crate) struct Args {
     /// a program to compare with (default: /usr/bin/conmon)
     #[argh(option, default = "crate::test::ORIGINAL.into()")]
     theirs: PathBuf,
+    /// a conmonrs to compare our pod server with (not there yet)
+    #[argh(option)]
+    conmonrs: Option<PathBuf>,
     /// take one sample of this measure and print its numbers (used by bench itself)
     #[argh(option)]
     sample: Option<String>,
+    /// whose sample: ours, theirs or floor (used by bench itself)
+    #[argh(option, default = "Side::Ours")]
+    side: Side,
 }
 
-/// Something to measure: one sample gives one number for each metric.
-struct Measure {
-    name: &'static str,
-    metrics: &'static [Metric],
-    /// Where the files of the containers are while it is measured.
-    folder: &'static str,
-    /// How often each program gets its turn within a round: more for what is quick, and easily disturbed.
-    turns: usize,
-    /// Takes one sample; None for a metric that cannot be measured on this machine.
-    sample: fn(&Args) -> Result<Vec<Option<f64>>>,
+impl Args {
+    /// What a sample has to know.
+    fn for_sample(&self) -> Vec<String> {
+        let numbers: Vec<String> = self.containers.0.iter().map(usize::to_string).collect();
+        let mut words = vec!["--containers".into(), numbers.join(",")];
+        for (name, value) in [
+            ("--repetitions", self.repetitions as u64),
+            ("--megabytes", self.megabytes),
+            ("--seconds", self.seconds),
+        ] {
+            words.extend([name.into(), value.to_string()]);
+        }
+        words.extend(self.full.then(|| "--full".into()));
+        words
+    }
 }
 
-/// One number of a measure, and what it should be.
-struct Metric {
-    name: &'static str,
-    unit: &'static str,
-    /// What ours divided by theirs should be.
-    target: Target,
+/// Rising numbers, with commas between them.
+struct Numbers(Vec<usize>);
+
+impl std::str::FromStr for Numbers {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Numbers> {
+        let numbers: Result<Vec<usize>, _> = text.split(',').map(str::parse).collect();
+        let numbers = numbers.context(format!("{text:?}"))?;
+        let rising = numbers.windows(2).all(|pair| pair[0] < pair[1]);
+        if rising && numbers.first().is_some_and(|first| *first > 0) {
+            return Ok(Numbers(numbers));
+        }
+        Err(format!("{text:?}: give rising numbers, e.g. 10,100"))
+    }
 }
-
-#[derive(Clone, Copy)]
-enum Target {
-    AtMost(f64),
-    AtLeast(f64),
-    Open,
-}
-
-const MEMORY_BACKED: &str = "/dev/shm";
-// Here files are on disk, and so can be dropped from the memory that is measured.
-const DISK_BACKED: &str = "/var/tmp";
-
-const MEASURES: [Measure; 5] = [
-    Measure {
-        name: "memory",
-        metrics: &memory::METRICS,
-        folder: DISK_BACKED,
-        turns: 1,
-        sample: memory::sample,
-    },
-    Measure {
-        name: "start",
-        metrics: &latency::START,
-        folder: MEMORY_BACKED,
-        turns: 4,
-        sample: latency::start,
-    },
-    Measure {
-        name: "exit",
-        metrics: &latency::EXIT,
-        folder: MEMORY_BACKED,
-        turns: 4,
-        sample: latency::exit,
-    },
-    Measure {
-        name: "exec",
-        metrics: &latency::EXEC,
-        folder: MEMORY_BACKED,
-        turns: 4,
-        sample: latency::exec,
-    },
-    Measure {
-        name: "log",
-        metrics: &throughput::METRICS,
-        folder: MEMORY_BACKED,
-        turns: 1,
-        sample: throughput::sample,
-    },
-];
 
 pub(crate) fn main(args: Args) -> Result<ExitCode> {
     if let Some(name) = &args.sample {
-        let measure =
-            MEASURES.iter().find(|measure| measure.name == name).context("no such measure")?;
-        for value in (measure.sample)(&args)? {
-            println!("{}", value.map_or("-".into(), |value| value.to_string()));
-        }
-        return Ok(ExitCode::SUCCESS);
+        return sample(&args, name);
     }
-    let chosen: Vec<&Measure> = MEASURES
-        .iter()
-        .filter(|measure| args.only.as_ref().is_none_or(|only| only == measure.name))
-        .collect();
-    if chosen.is_empty() {
-        let names = MEASURES.map(|measure| measure.name).join(", ");
-        return Err(format!(
-            "no such measure: {}; there are {names}",
-            args.only.unwrap_or_default()
-        ));
+    if args.conmonrs.is_some() {
+        return Err("--conmonrs: there is no pod server of ours yet to compare it with".into());
     }
+    let chosen = chosen(&args.only)?;
+    let programs = programs(&args)?;
+    let machine = Machine::look(&programs.theirs);
+    let mut outcomes = vec![];
+    for measure in chosen {
+        outcomes.extend(rounds::alternate(&args, measure, &programs)?);
+    }
+    print!("{}", outcome::table(&outcomes));
+    if let Some(path) = &args.json {
+        let all = json!({"machine": machine.json(), "metrics": outcome::json(&outcomes)});
+        std::fs::write(path, format!("{all:#}\n"))
+            .context(format!("cannot write {}", path.display()))?;
+    }
+    if let Some(folder) = &args.plot {
+        plot::draw(&outcomes, &machine, folder)?;
+    }
+    if args.readme {
+        readme::write(&outcomes, &machine, args.rounds)?;
+    }
+    let missed = |outcome: &Outcome| [outcome.met(), outcome.near_floor()].contains(&Some(false));
+    let failed = args.check && outcomes.iter().any(missed);
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn sample(args: &Args, name: &str) -> Result<ExitCode> {
+    let measure = catalogue::ALL.iter().find(|measure| measure.name == name);
+    for value in (measure.context("no such measure")?.sample)(args, args.side)? {
+        println!("{}", value.map_or("-".into(), |value| value.to_string()));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The measures that these names begin; all for none.
+fn chosen(only: &[String]) -> Result<Vec<&'static Measure>> {
+    let fits = |measure: &Measure, name: &str| {
+        let rest = measure.name.strip_prefix(name);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    };
+    if let Some(wrong) =
+        only.iter().find(|name| !catalogue::ALL.iter().any(|measure| fits(measure, name)))
+    {
+        let names: Vec<&str> = catalogue::ALL.iter().map(|measure| measure.name).collect();
+        return Err(format!("no such measure: {wrong}; there are {}", names.join(", ")));
+    }
+    let wanted =
+        |measure: &&Measure| only.is_empty() || only.iter().any(|name| fits(measure, name));
+    Ok(catalogue::ALL.iter().filter(wanted).collect())
+}
+
+fn programs(args: &Args) -> Result<Programs> {
     let ours = match &args.ours {
         Some(path) => path.clone(),
         None => dist()?.join("monitor"),
     };
-    for program in [&ours, &args.theirs] {
+    for (program, option) in [(&ours, "--ours"), (&args.theirs, "--theirs")] {
         if !program.exists() {
+            let program = program.display();
             return Err(format!(
-                "there is no {}; install it, or name another with --theirs",
-                program.display()
+                "there is no {program}; install it, or name another with {option}"
             ));
         }
     }
-    let runtime = small_runtime(true)?;
-    let mut outcomes = vec![];
-    for measure in chosen {
-        outcomes.extend(alternate(&args, measure, [&ours, &args.theirs], &runtime)?);
-    }
-    print!("{}", outcome::table(&outcomes));
-    if let Some(path) = &args.json {
-        let text = format!("{:#}\n", outcome::json(&outcomes));
-        std::fs::write(path, text).context(format!("cannot write {}", path.display()))?;
-    }
-    let missed = args.check && outcomes.iter().any(|outcome| outcome.met() == Some(false));
-    Ok(if missed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    let [runtime, bare, sampler] =
+        built(["small-runtime", "bare", "xtask"], &["-p", "tests", "-p", "xtask", "--release"])?;
+    Ok(Programs { ours, theirs: args.theirs.clone(), runtime, bare, sampler })
 }
 
-/// Measures both programs in turns; who begins changes with each round.
-fn alternate(
-    args: &Args,
-    measure: &Measure,
-    programs: [&Path; 2],
-    runtime: &Path,
-) -> Result<Vec<Outcome>> {
-    let mut values = vec![[vec![], vec![]]; measure.metrics.len()];
-    let rounds = args.rounds * measure.turns;
-    for round in 0..=rounds {
-        eprintln!("bench: {}, round {round} of {rounds}", measure.name);
-        for turn in 0..2 {
-            let which = (round + turn) % 2;
-            let sample = separate(args, measure, programs[which], runtime).context(format!(
-                "measuring {} of {}",
-                measure.name,
-                programs[which].display()
-            ))?;
-            // The first round warms up: files are read from disk, caches are filled.
-            for (metric, value) in sample.into_iter().enumerate().filter(|_| round > 0) {
-                values[metric][which].extend(value);
-            }
-        }
-    }
-    Ok(measure
-        .metrics
-        .iter()
-        .zip(values)
-        .map(|(metric, [ours, theirs])| Outcome::of(metric, ours, theirs))
-        .collect())
+/// Builds the small OCI runtime of the tests, and returns where it is.
+pub(crate) fn small_runtime() -> Result<PathBuf> {
+    built(["small-runtime"], &["-p", "tests"]).map(|[path]| path)
 }
 
-/// Takes one sample in a process of its own.
-fn separate(
-    args: &Args,
-    measure: &Measure,
-    program: &Path,
-    runtime: &Path,
-) -> Result<Vec<Option<f64>>> {
-    let me = std::env::current_exe().context("cannot find this program")?;
-    let output = Command::new(me)
-        .args(["bench", "--sample", measure.name, "--containers", &args.containers.to_string()])
-        .args([
-            "--repetitions",
-            &args.repetitions.to_string(),
-            "--megabytes",
-            &args.megabytes.to_string(),
-        ])
-        .env(tests::under_test::BINARY, program)
-        .env(tests::under_test::RUNTIME, runtime)
-        .env("TMPDIR", measure.folder)
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()
-        .context("cannot start a sample")?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let values: Vec<Option<f64>> = text.lines().map(|line| line.parse().ok()).collect();
-    if !output.status.success() || values.len() != measure.metrics.len() {
-        return Err("the sample failed, see above".into());
-    }
-    Ok(values)
-}
-
-/// Builds the small OCI runtime of the tests and returns where it is.
-pub(crate) fn small_runtime(release: bool) -> Result<PathBuf> {
+fn built<const N: usize>(names: [&str; N], arguments: &[&str]) -> Result<[PathBuf; N]> {
     let mut command = cargo();
-    command.args([
-        "build",
-        "--quiet",
-        "-p",
-        "tests",
-        "--bin",
-        "small-runtime",
-        "--message-format=json",
-    ]);
-    command.args(release.then_some("--release"));
+    command.args(["build", "--quiet", "--message-format=json"]).args(arguments);
+    for name in names {
+        command.args(["--bin", name]);
+    }
     let output = command.stderr(Stdio::inherit()).output().context("cannot run cargo build")?;
     let messages = String::from_utf8_lossy(&output.stdout);
-    crate::dist::executable(&messages, "small-runtime")
-        .context("cannot build the small runtime, see above")
+    let mut paths = [const { PathBuf::new() }; N];
+    for (path, name) in paths.iter_mut().zip(names) {
+        *path = crate::dist::executable(&messages, name)
+            .context(format!("cannot build {name}, see above"))?;
+    }
+    Ok(paths)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(only: &[&str]) -> Result<Vec<&'static str>> {
+        let only: Vec<String> = only.iter().map(ToString::to_string).collect();
+        Ok(chosen(&only)?.iter().map(|measure| measure.name).collect())
+    }
+
+    #[test]
+    fn a_name_chooses_all_measures_that_it_begins() {
+        assert_eq!(names(&["echo"]), Ok(vec!["echo-pipe", "echo-terminal"]));
+        assert_eq!(names(&["exec"]), Ok(vec!["exec"]));
+        assert_eq!(names(&[]).map(|all| all.len()), Ok(catalogue::ALL.len()));
+        assert!(names(&["echo", "ech"]).is_err_and(|error| error.contains("ech;")));
+    }
+
+    #[test]
+    fn numbers_of_containers_rise() {
+        assert_eq!("2,4".parse::<Numbers>().map(|numbers| numbers.0), Ok(vec![2, 4]));
+        for wrong in ["", "0", "4,2", "2,2", "2,", "x"] {
+            assert!(wrong.parse::<Numbers>().is_err(), "{wrong}");
+        }
+    }
 }

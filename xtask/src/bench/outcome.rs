@@ -1,83 +1,120 @@
-//! What a measurement came to: ours, theirs, and whether that is what we want.
+//! What a measurement came to: ours, theirs, the floor, and whether that is what we want.
 
+use super::measure::{Metric, Side, Target};
 use super::stats::Summary;
-use super::{Metric, Target};
 use crate::report;
 use serde_json::{Value, json};
 
-/// A metric with both sides' results; None where it could not be measured.
+/// A metric with the results of all sides; None where it could not be measured.
 pub(crate) struct Outcome {
-    metric: &'static str,
-    unit: &'static str,
-    target: Target,
-    ours: Option<Summary>,
-    theirs: Option<Summary>,
+    pub(crate) metric: Metric,
+    pub(crate) ours: Option<Summary>,
+    pub(crate) theirs: Option<Summary>,
+    pub(crate) floor: Option<Summary>,
 }
 
 impl Outcome {
-    pub(crate) fn of(metric: &Metric, ours: Vec<f64>, theirs: Vec<f64>) -> Outcome {
-        Outcome {
-            metric: metric.name,
-            unit: metric.unit,
-            target: metric.target,
-            ours: Summary::of(ours),
-            theirs: Summary::of(theirs),
+    /// `values` in the order of `Side::ALL`.
+    pub(crate) fn of(metric: Metric, values: [Vec<f64>; 3]) -> Outcome {
+        let [ours, theirs, floor] = values.map(Summary::of);
+        Outcome { metric, ours, theirs, floor }
+    }
+
+    pub(crate) fn side(&self, side: Side) -> Option<Summary> {
+        match side {
+            Side::Ours => self.ours,
+            Side::Theirs => self.theirs,
+            Side::Floor => self.floor,
         }
     }
 
-    fn ratio(&self) -> Option<f64> {
-        let ratio = self.ours?.median / self.theirs?.median;
-        // Nothing divided by nothing is no ratio.
-        ratio.is_finite().then_some(ratio)
+    /// Ours divided by theirs.
+    pub(crate) fn ratio(&self) -> Option<f64> {
+        ratio(self.ours, self.theirs)
+    }
+
+    /// Ours divided by the floor.
+    pub(crate) fn of_floor(&self) -> Option<f64> {
+        ratio(self.ours, self.floor)
     }
 
     /// Whether the target is met; None if there is none, or nothing to compare.
     pub(crate) fn met(&self) -> Option<bool> {
-        let ratio = self.ratio()?;
-        match self.target {
-            Target::AtMost(limit) => Some(ratio <= limit),
-            Target::AtLeast(limit) => Some(ratio >= limit),
+        match self.metric.target {
+            Target::AtMost(limit) => self.ratio().map(|ratio| ratio <= limit),
+            Target::AtLeast(limit) => self.ratio().map(|ratio| ratio >= limit),
+            Target::FlatWithin(limit) => self.ours.map(|ours| (ours.median - 1.0).abs() <= limit),
+            Target::Zero => self.ours.map(|ours| ours.median == 0.0),
             Target::Open => None,
         }
     }
 
-    fn target(&self) -> String {
-        match self.target {
+    /// Whether we are as near to the floor as we want to be.
+    pub(crate) fn near_floor(&self) -> Option<bool> {
+        Some(self.of_floor()? >= self.metric.of_floor?)
+    }
+
+    /// What we want, in a few characters.
+    pub(crate) fn target(&self) -> String {
+        match self.metric.target {
             Target::AtMost(limit) => format!("≤ {limit}"),
             Target::AtLeast(limit) => format!("≥ {limit}"),
+            Target::FlatWithin(limit) => format!("1 ± {limit}"),
+            Target::Zero => "0".into(),
             Target::Open => String::new(),
         }
     }
 
     fn cells(&self) -> Vec<String> {
-        let value =
-            |summary: Option<Summary>| summary.map_or("-".into(), |summary| digits(summary.median));
-        let spread = |summary: Option<Summary>| {
-            summary.map_or("-".into(), |summary| {
-                format!("{}–{}", digits(summary.lower), digits(summary.upper))
-            })
-        };
-        let ratio = self.ratio().map_or("-".into(), |ratio| format!("{ratio:.2}"));
-        let verdict = match self.met() {
-            Some(true) => "met",
-            Some(false) => "MISSED",
-            None => "",
-        };
+        let wanted_of_floor = self.metric.of_floor.map(|share| format!("≥ {share}"));
         vec![
-            format!("{} ({})", self.metric, self.unit),
+            format!("{} ({})", self.metric.name, self.metric.unit),
             value(self.ours),
             spread(self.ours),
             value(self.theirs),
             spread(self.theirs),
-            ratio,
+            number(self.ratio()),
             self.target(),
-            verdict.into(),
+            verdict(self.met()).into(),
+            value(self.floor),
+            number(self.of_floor()),
+            wanted_of_floor.unwrap_or_default(),
+            verdict(self.near_floor()).into(),
         ]
     }
 }
 
+fn ratio(above: Option<Summary>, below: Option<Summary>) -> Option<f64> {
+    let ratio = above?.median / below?.median;
+    // Nothing divided by nothing is no ratio.
+    ratio.is_finite().then_some(ratio)
+}
+
+pub(crate) fn verdict(met: Option<bool>) -> &'static str {
+    match met {
+        Some(true) => "met",
+        Some(false) => "MISSED",
+        None => "",
+    }
+}
+
+/// A median, or a dash.
+pub(crate) fn value(summary: Option<Summary>) -> String {
+    summary.map_or("-".into(), |summary| digits(summary.median))
+}
+
+fn spread(summary: Option<Summary>) -> String {
+    summary.map_or(String::new(), |summary| {
+        format!("{}–{}", digits(summary.lower), digits(summary.upper))
+    })
+}
+
+pub(crate) fn number(ratio: Option<f64>) -> String {
+    ratio.map_or(String::new(), |ratio| format!("{ratio:.2}"))
+}
+
 /// Three digits that count.
-fn digits(value: f64) -> String {
+pub(super) fn digits(value: f64) -> String {
     match value.abs() {
         size if size >= 100.0 => format!("{value:.0}"),
         size if size >= 10.0 => format!("{value:.1}"),
@@ -85,13 +122,28 @@ fn digits(value: f64) -> String {
     }
 }
 
-/// All results, one line each.
+/// All results, one line each, and how many targets are met.
 pub(crate) fn table(outcomes: &[Outcome]) -> String {
-    let head =
-        ["median, middle half of the rounds", "ours", "", "theirs", "", "ratio", "target", ""];
+    let head = [
+        "median, middle half of the rounds",
+        "ours",
+        "",
+        "theirs",
+        "",
+        "ratio",
+        "target",
+        "",
+        "floor",
+        "of it",
+        "target",
+        "",
+    ];
     let mut rows = vec![head.map(String::from).to_vec()];
     rows.extend(outcomes.iter().map(Outcome::cells));
-    report::table(&rows)
+    let verdicts =
+        || outcomes.iter().flat_map(|outcome| [outcome.met(), outcome.near_floor()]).flatten();
+    let met = verdicts().filter(|met| *met).count();
+    format!("{}{met} of {} targets met\n", report::table(&rows), verdicts().count())
 }
 
 /// All results, for programs.
@@ -99,38 +151,58 @@ pub(crate) fn json(outcomes: &[Outcome]) -> Value {
     let side = |summary: Option<Summary>| {
         summary.map(|summary| {
             json!({"median": summary.median, "lower_quartile": summary.lower, "upper_quartile": summary.upper,
-                   "rounds": summary.count})
+                   "samples": summary.count})
         })
     };
     let one = |outcome: &Outcome| {
-        json!({"metric": outcome.metric, "unit": outcome.unit, "ours": side(outcome.ours),
-               "theirs": side(outcome.theirs), "ratio": outcome.ratio(), "target": outcome.target(),
-               "met": outcome.met()})
+        json!({"key": outcome.metric.key, "metric": outcome.metric.name, "unit": outcome.metric.unit,
+               "ours": side(outcome.ours), "theirs": side(outcome.theirs), "floor": side(outcome.floor),
+               "ratio": outcome.ratio(), "target": outcome.target(), "met": outcome.met(),
+               "of_floor": outcome.of_floor(), "target_of_floor": outcome.metric.of_floor,
+               "near_floor": outcome.near_floor()})
     };
     Value::Array(outcomes.iter().map(one).collect())
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn outcome(target: Target, ours: f64, theirs: f64) -> Outcome {
-        Outcome::of(&Metric { name: "m", unit: "kB", target }, vec![ours], vec![theirs])
+    pub(crate) fn outcome(target: Target, ours: f64, theirs: f64, floor: f64) -> Outcome {
+        let metric = Metric::new("m", "a metric", "kB").target(target).of_floor(0.8);
+        Outcome::of(metric, [vec![ours], vec![theirs], vec![floor]])
     }
 
     #[test]
     fn a_target_is_a_limit_on_the_ratio() {
-        assert_eq!(outcome(Target::AtMost(0.25), 1.0, 4.0).met(), Some(true));
-        assert_eq!(outcome(Target::AtMost(0.25), 1.1, 4.0).met(), Some(false));
-        assert_eq!(outcome(Target::AtLeast(1.3), 1.2, 1.0).met(), Some(false));
-        assert_eq!(outcome(Target::Open, 1.0, 1.0).met(), None);
+        let met = |target, ours, theirs| outcome(target, ours, theirs, 1.0).met();
+        assert_eq!(met(Target::AtMost(0.25), 1.0, 4.0), Some(true));
+        assert_eq!(met(Target::AtMost(0.25), 1.1, 4.0), Some(false));
+        assert_eq!(met(Target::AtLeast(1.3), 1.2, 1.0), Some(false));
+        assert_eq!(met(Target::Open, 1.0, 1.0), None);
+    }
+
+    #[test]
+    fn some_targets_are_about_ours_alone() {
+        let met = |target, ours| outcome(target, ours, 1.0, 1.0).met();
+        assert_eq!(met(Target::FlatWithin(0.1), 0.95), Some(true));
+        assert_eq!(met(Target::FlatWithin(0.1), 1.2), Some(false));
+        assert_eq!(met(Target::Zero, 0.0), Some(true));
+        assert_eq!(met(Target::Zero, 1.0), Some(false));
+    }
+
+    #[test]
+    fn the_floor_has_a_verdict_of_its_own() {
+        let near = |ours, floor| outcome(Target::Open, ours, 1.0, floor).near_floor();
+        assert_eq!((near(0.9, 1.0), near(0.7, 1.0)), (Some(true), Some(false)));
     }
 
     #[test]
     fn what_could_not_be_measured_is_a_dash() {
-        let nothing =
-            Outcome::of(&Metric { name: "m", unit: "s", target: Target::Open }, vec![], vec![]);
+        let metric = Metric::new("m", "m", "s").target(Target::AtMost(1.0)).of_floor(0.8);
+        let nothing = Outcome::of(metric, [vec![], vec![], vec![]]);
         assert_eq!(nothing.cells()[1], "-");
-        assert_eq!(nothing.met(), None);
+        assert_eq!((nothing.met(), nothing.near_floor()), (None, None));
+        assert!(table(&[nothing]).ends_with("\n0 of 0 targets met\n"));
     }
 }

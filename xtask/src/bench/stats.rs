@@ -12,14 +12,18 @@ pub(crate) struct Summary {
 impl Summary {
     /// None if there are no values.
     pub(crate) fn of(mut values: Vec<f64>) -> Option<Summary> {
+        let mut at = |share| Summary::at(&mut values, share);
+        let (median, lower, upper) = (at(0.5)?, at(0.25)?, at(0.75)?);
+        Some(Summary { median, lower, upper, count: values.len() })
+    }
+
+    /// The value that this share of all values does not exceed, between two of them if need be; None if there are none.
+    pub(crate) fn at(values: &mut [f64], share: f64) -> Option<f64> {
         values.sort_by(f64::total_cmp);
-        let at = |share: f64| {
-            let place = share * (values.len().checked_sub(1)? as f64);
-            let (below, above) =
-                (values.get(place.floor() as usize)?, values.get(place.ceil() as usize)?);
-            Some(below + (above - below) * place.fract())
-        };
-        Some(Summary { median: at(0.5)?, lower: at(0.25)?, upper: at(0.75)?, count: values.len() })
+        let place = share * (values.len().checked_sub(1)? as f64);
+        let below = values.get(place.floor() as usize)?;
+        let above = values.get(place.ceil() as usize)?;
+        Some(below + (above - below) * place.fract())
     }
 }
 
@@ -38,5 +42,11 @@ mod tests {
         assert_eq!(Summary::of(vec![5.0, 1.0, 3.0, 2.0, 4.0]), Some(summary));
         assert_eq!(median(vec![1.0, 2.0]), 1.5);
         assert_eq!(Summary::of(vec![]), None);
+    }
+
+    #[test]
+    fn few_values_are_above_the_ninety_ninth_percentile() {
+        let mut values: Vec<f64> = (0..=100).map(f64::from).collect();
+        assert_eq!(Summary::at(&mut values, 0.99), Some(99.0));
     }
 }

@@ -4,12 +4,13 @@ use crate::report::{Context, Result};
 use std::fs;
 use std::time::Duration;
 
+/// How often it is looked whether the machine has become quiet; one that others use never does.
+const LOOKS: usize = 12;
+
 /// The machine at one moment, in bytes.
 pub(crate) struct System {
     /// Free for anybody, the pages set aside for single processors included.
     pub(crate) free: f64,
-    pub(crate) slab: f64,
-    pub(crate) page_tables: f64,
 }
 
 impl System {
@@ -18,7 +19,7 @@ impl System {
         let mut before = Self::look()?;
         // Processes that have ended give back their last pages some time later, in the background; there is
         // no event for that. Quiet is: no more than 64 kB of change in a fifth of a second.
-        for _ in 0..25 {
+        for _ in 0..LOOKS {
             // Not allowed without root: then the caches stay, and the numbers vary more.
             let _ = fs::write("/proc/sys/vm/drop_caches", "3");
             std::thread::sleep(Duration::from_millis(200));
@@ -38,11 +39,7 @@ impl System {
         let value = |name: &str| {
             kilobytes(&memory, name).context(format!("/proc/meminfo has no line {name}"))
         };
-        Ok(System {
-            free: value("MemFree:")? + set_aside(&zones) * page_size()?,
-            slab: value("Slab:")?,
-            page_tables: value("PageTables:")?,
-        })
+        Ok(System { free: value("MemFree:")? + set_aside(&zones) * page_size()? })
     }
 }
 

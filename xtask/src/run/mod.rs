@@ -49,7 +49,7 @@ pub(crate) fn main(mut args: Args) -> Result<ExitCode> {
         Some(path) => path.into(),
         None => dist()?.join("monitor"),
     };
-    small_runtime(false)?;
+    small_runtime()?;
     let signals = Signals::block().context("cannot block signals")?;
     // Ends with the process: it holds nothing that needs to be put away.
     std::thread::spawn(move || pass_on(&signals));

@@ -1,125 +1,227 @@
-//! What an idle, detached container costs in memory, by three counts that must agree roughly.
+//! What a container costs in memory beside itself, by three counts that must agree roughly, at several numbers of
+//! containers.
 
-use super::cgroup::Group;
+mod state;
+
+use super::Args;
+use super::cgroup::{Charged, Group, Groups};
+use super::measure::{Metric, Side, Target};
+use super::rounds::bare;
 use super::system::{System, share};
-use super::{Args, Metric, Target};
 use crate::report::{Context, Result};
+use ::tests::{Scratch, under_test};
+use state::{Alone, Bare, Starter};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use tests::{Call, Container, Scratch, Session, under_test};
 
-pub(crate) const METRICS: [Metric; 8] = [
-    Metric { name: "idle container, whole system", unit: "kB", target: Target::AtMost(0.25) },
-    Metric { name: "… of it slab", unit: "kB", target: Target::Open },
-    Metric { name: "… of it page tables", unit: "kB", target: Target::Open },
-    Metric { name: "idle container, control group", unit: "kB", target: Target::AtMost(0.25) },
-    Metric { name: "… of it kernel", unit: "kB", target: Target::Open },
-    Metric { name: "… of it memfds", unit: "kB", target: Target::Open },
-    Metric { name: "idle container, PSS and page tables", unit: "kB", target: Target::Open },
-    Metric { name: "idle container, processes", unit: "1", target: Target::Open },
-];
+pub(crate) use state::State;
 
-/// Starts many containers that do nothing, and looks three ways: how much free memory has gone (less what the same
-/// containers take without monitor), what the control group of the monitors is charged, what their processes map.
-pub(crate) fn sample(args: &Args) -> Result<Vec<Option<f64>>> {
-    let alone = without_monitor(args.containers)?;
-    let scratch = Scratch::new().context("cannot prepare")?;
-    // Two groups: one for the monitors, one for everything else.
-    let groups = Group::new().zip(Group::new());
-    let runtime = match &groups {
-        Some((_, others)) => escaping_runtime(scratch.path(), &others.doors())?,
-        None => under_test::small_runtime().context("cannot prepare")?,
-    };
-    let before = System::settled()?;
-    let mut sessions = vec![];
-    for _ in 0..args.containers {
-        sessions
-            .push(idle(&scratch, &runtime, groups.as_ref()).context("cannot start a container")?);
-    }
-    let after = System::settled()?;
-    let each = |bytes: f64| Some(bytes / 1024.0 / args.containers as f64);
-    let mut values = vec![
-        each(before.free - after.free - alone.free),
-        each(after.slab - before.slab - alone.slab),
-        each(after.page_tables - before.page_tables - alone.page_tables),
-    ];
-    match &groups {
-        Some((monitors, _)) => {
-            let charged = monitors.charged()?;
-            values.push(each(charged.anonymous + charged.kernel + charged.shared));
-            values.extend([each(charged.kernel), each(charged.shared)]);
-            let processes = monitors.processes();
-            values.push(each(processes.iter().copied().map(share).sum()));
-            values.push(Some(processes.len() as f64 / args.containers as f64));
+/// Fewer containers than these are looked at in all states; more, only idle, unless everything is asked for.
+const MANY: usize = 100;
+
+impl State {
+    /// One word, for keys.
+    fn key(self) -> &'static str {
+        match self {
+            State::Idle => "idle",
+            State::Logging => "logging",
+            State::Attached => "attached",
+            State::Terminal => "terminal",
+            State::Exec => "exec-memory",
         }
-        None => values.resize(METRICS.len(), None),
     }
-    // The processes have to be gone before the groups can go.
-    drop((sessions, scratch));
-    Ok(values)
+
+    fn name(self) -> &'static str {
+        match self {
+            State::Idle => "idle container",
+            State::Logging => "container that logs 10 lines/s",
+            State::Attached => "attached container, no stdin",
+            State::Terminal => "attached container, terminal",
+            State::Exec => "exec session",
+        }
+    }
+
+    fn target(self) -> Target {
+        match self {
+            State::Idle => Target::AtMost(0.19),
+            State::Logging | State::Attached => Target::AtMost(0.38),
+            State::Terminal => Target::AtMost(0.56),
+            State::Exec => Target::Open,
+        }
+    }
+
+    /// How many containers there are, one look after the other.
+    fn numbers(self, args: &Args) -> Vec<usize> {
+        let wanted = |number: &usize| self == State::Idle || args.full || *number <= MANY;
+        args.containers.0.iter().copied().filter(wanted).collect()
+    }
+
+    /// The numbers that a sample gives.
+    pub(crate) fn metrics(self, args: &Args) -> Vec<Metric> {
+        let (key, name) = (self.key(), self.name());
+        let numbers = self.numbers(args);
+        let main = main_number(&numbers);
+        let each = |number: usize| {
+            let metric =
+                Metric::new(format!("{key}-{number}"), format!("{name}, one of {number}"), "kB");
+            let metric = metric.target(self.target());
+            if number == main { metric.headline() } else { metric }
+        };
+        let mut metrics: Vec<Metric> = numbers.iter().copied().map(each).collect();
+        let (first, last) = ends(&numbers);
+        let range = format!("{first} to {last}");
+        metrics.extend([
+            Metric::new(format!("{key}-slope"), format!("… each further one, {range}"), "kB")
+                .target(self.target()),
+            Metric::new(format!("{key}-flat"), format!("… divided by one of {main}"), "1")
+                .target(Target::FlatWithin(0.1)),
+            Metric::new(format!("{key}-group"), format!("… as control groups count, {main}"), "kB"),
+            Metric::new(format!("{key}-kernel"), "… of it kernel", "kB"),
+            Metric::new(format!("{key}-pss"), format!("… PSS and page tables, {main}"), "kB"),
+            Metric::new(format!("{key}-processes"), "… processes", "1"),
+        ]);
+        metrics
+    }
+
+    /// Starts more and more containers, and looks three ways: how much free memory has gone (less what the same
+    /// containers take without monitor), what the control group of the monitors is charged, what their processes map.
+    pub(crate) fn sample(self, args: &Args, side: Side) -> Result<Vec<Option<f64>>> {
+        let numbers = self.numbers(args);
+        let bare = bare()?;
+        let groups = Groups::new();
+        let looks = match side {
+            Side::Floor => {
+                let mut processes = Bare::default();
+                looks(&numbers, groups.as_ref(), || {
+                    processes
+                        .one_more(Path::new(&bare), groups.as_ref())
+                        .context("cannot start a process")
+                })?
+            }
+            Side::Ours | Side::Theirs => {
+                let alone = self.without_monitor(&numbers, &bare)?;
+                let mut looks = self.with_monitor(&numbers, &bare, groups.as_ref())?;
+                for (look, alone) in looks.iter_mut().zip(alone) {
+                    look.taken -= alone.taken;
+                }
+                looks
+            }
+        };
+        Ok(values(&numbers, &looks))
+    }
+
+    fn without_monitor(self, numbers: &[usize], bare: &str) -> Result<Vec<Look>> {
+        let scratch = Scratch::new().context("cannot prepare")?;
+        let mut alone = Alone::new(self, &scratch, bare.into()).context("cannot prepare")?;
+        looks(numbers, None, || alone.one_more().context("cannot start a container"))
+    }
+
+    fn with_monitor(
+        self,
+        numbers: &[usize],
+        bare: &str,
+        groups: Option<&Groups>,
+    ) -> Result<Vec<Look>> {
+        let scratch = Scratch::new().context("cannot prepare")?;
+        let runtime = match groups {
+            Some(groups) => escaping_runtime(scratch.path(), &groups.others.doors())?,
+            None => under_test::small_runtime().context("cannot prepare")?,
+        };
+        let starter =
+            Starter::new(self, &scratch, runtime, groups, bare.into()).context("cannot prepare")?;
+        let mut held = vec![];
+        let looks = looks(numbers, groups, || {
+            held.push(starter.one_more().context("cannot start a container")?);
+            Ok(())
+        });
+        // The processes have to be gone before their groups can go.
+        drop((held, starter));
+        drop(scratch);
+        looks
+    }
 }
 
-fn idle(
-    scratch: &Scratch,
-    runtime: &Path,
-    groups: Option<&(Group, Group)>,
-) -> tests::Result<Session> {
-    let call = Call::create(scratch, &sleeping())?.no_exit_command().set("-r", runtime);
-    let me = std::process::id();
-    let enter = |group: Option<&Group>| {
-        group.map_or(Ok(()), |group| group.add(me)).map_err(tests::Error::new)
-    };
-    // The monitor is born in its group, so that all it ever allocates is charged there.
-    enter(groups.map(|(monitors, _)| monitors))?;
-    let session = call.spawn();
-    enter(groups.map(|(_, others)| others))?;
-    let mut session = session?;
-    session.release()?;
-    session.backgrounded()?;
-    session.pid()?;
-    session.start()?;
-    Ok(session)
+fn ends(numbers: &[usize]) -> (usize, usize) {
+    (numbers.first().copied().unwrap_or(0), numbers.last().copied().unwrap_or(0))
 }
 
-fn sleeping() -> Container {
-    Container::new(["sleep", "infinity"])
+/// The number of containers that most is told about.
+fn main_number(numbers: &[usize]) -> usize {
+    numbers.iter().copied().rfind(|number| *number <= MANY).unwrap_or(ends(numbers).0)
 }
 
-/// How much less of everything there is with as many containers, and no monitor.
-fn without_monitor(containers: usize) -> Result<System> {
-    let scratch = Scratch::new().context("cannot prepare")?;
-    let root = scratch.directory("runtime").context("cannot prepare")?;
-    let runtime = under_test::small_runtime().context("cannot prepare")?;
+/// What was seen when so many containers were there, all in bytes and all together.
+struct Look {
+    taken: f64,
+    charged: Option<f64>,
+    kernel: Option<f64>,
+    mapped: Option<f64>,
+    processes: Option<f64>,
+}
+
+/// Looks at each of these numbers of containers, less what was there before the first.
+fn looks(
+    numbers: &[usize],
+    groups: Option<&Groups>,
+    mut one_more: impl FnMut() -> Result<()>,
+) -> Result<Vec<Look>> {
     let before = System::settled()?;
-    for number in 0..containers {
-        let id = number.to_string();
-        let bundle = scratch.directory(&id).context("cannot prepare")?;
-        sleeping().write_config(&scratch, &bundle).context("cannot prepare")?;
-        let create = [
-            Path::new("create"),
-            "--bundle".as_ref(),
-            &bundle,
-            "--pid-file".as_ref(),
-            &bundle.join("pid"),
-        ];
-        run(Command::new(&runtime).args(create).arg(&id).env("SMALL_RUNTIME_ROOT", &root))?;
-        run(Command::new(&runtime).args(["start", &id]).env("SMALL_RUNTIME_ROOT", &root))?;
+    let base = groups.map(|groups| groups.monitors.charged()).transpose()?;
+    let before_mapped: f64 = groups.map_or(0.0, |groups| mapped(&groups.monitors));
+    let before_processes = groups.map_or(0, |groups| groups.monitors.processes().len());
+    let mut looks = vec![];
+    let mut there = 0;
+    for number in numbers {
+        while there < *number {
+            one_more()?;
+            there += 1;
+        }
+        let now = System::settled()?;
+        let charged = groups.map(|groups| groups.monitors.charged()).transpose()?;
+        let less =
+            |value: fn(&Charged) -> f64| Some(value(charged.as_ref()?) - value(base.as_ref()?));
+        looks.push(Look {
+            taken: before.free - now.free,
+            charged: less(|charged| charged.anonymous + charged.kernel + charged.shared),
+            kernel: less(|charged| charged.kernel),
+            mapped: groups.map(|groups| mapped(&groups.monitors) - before_mapped),
+            processes: groups
+                .map(|groups| (groups.monitors.processes().len() - before_processes) as f64),
+        });
     }
-    let after = System::settled()?;
-    Ok(System {
-        free: before.free - after.free,
-        slab: after.slab - before.slab,
-        page_tables: after.page_tables - before.page_tables,
-    })
+    Ok(looks)
 }
 
-fn run(command: &mut Command) -> Result<()> {
-    use std::process::Stdio;
-    let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let status = command.status().context("cannot run the small runtime")?;
-    if status.success() { Ok(()) } else { Err(format!("the small runtime failed: {status}")) }
+fn mapped(group: &Group) -> f64 {
+    group.processes().into_iter().map(share).sum()
+}
+
+/// The numbers of `State::metrics`.
+fn values(numbers: &[usize], looks: &[Look]) -> Vec<Option<f64>> {
+    let per = |bytes: f64, number: usize| bytes / 1024.0 / number as f64;
+    let mut values: Vec<Option<f64>> =
+        numbers.iter().zip(looks).map(|(number, look)| Some(per(look.taken, *number))).collect();
+    let main = main_number(numbers);
+    let at_main =
+        numbers.iter().zip(looks).find(|(number, _)| **number == main).map(|(_, look)| look);
+    let (first, last) = ends(numbers);
+    let slope = looks
+        .first()
+        .zip(looks.last())
+        .filter(|_| last > first)
+        .map(|(begin, end)| per(end.taken - begin.taken, last - first));
+    let flat = slope.zip(at_main).map(|(slope, look)| slope / per(look.taken, main));
+    let of_main = |value: fn(&Look) -> Option<f64>| at_main.and_then(value);
+    values.extend([
+        slope,
+        flat,
+        of_main(|look| look.charged).map(|bytes| per(bytes, main)),
+        of_main(|look| look.kernel).map(|bytes| per(bytes, main)),
+        of_main(|look| look.mapped).map(|bytes| per(bytes, main)),
+        of_main(|look| look.processes).map(|count| count / main as f64),
+    ]);
+    values
 }
 
 /// A runtime that first leaves the group it was started in, so that containers are not charged to the monitors.
@@ -133,4 +235,29 @@ pub(super) fn escaping_runtime(folder: &Path, doors: &[PathBuf]) -> Result<PathB
         .and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(0o755)))
         .context(format!("cannot write {}", path.display()))?;
     Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn look(taken: f64) -> Look {
+        Look { taken, charged: None, kernel: None, mapped: None, processes: Some(200.0) }
+    }
+
+    #[test]
+    fn the_slope_is_what_one_more_costs() {
+        let kb = 1024.0;
+        let looks = [look(10.0 * 90.0 * kb), look(100.0 * 80.0 * kb), look(500.0 * 80.0 * kb)];
+        let values = values(&[10, 100, 500], &looks);
+        assert_eq!(values[..3], [Some(90.0), Some(80.0), Some(80.0)]);
+        assert_eq!(values[3], Some((40000.0 - 900.0) / 490.0));
+        assert!((values[4].unwrap() - 1.0).abs() < 0.01);
+        assert_eq!(values[8], Some(2.0));
+    }
+
+    #[test]
+    fn a_single_number_has_no_slope() {
+        assert_eq!(values(&[100], &[look(1024.0)])[1..3], [None, None]);
+    }
 }

@@ -1,0 +1,79 @@
+//! All that is measured, in the order in which it is shown.
+
+use super::logging::{self, Driver};
+use super::measure::{BOTH, IN_MEMORY, Measure, ON_DISK, Side, Turns};
+use super::memory::State;
+use super::{attached, cycle, latency, quiet};
+use tests::load::Kind;
+
+const ALL_SIDES: &[Side] = &Side::ALL;
+
+macro_rules! memory {
+    ($name:literal, $state:ident, $sides:expr) => {
+        Measure {
+            name: $name,
+            metrics: |args| State::$state.metrics(args),
+            folder: ON_DISK,
+            sides: $sides,
+            turns: Turns::Few,
+            sample: |args, side| State::$state.sample(args, side),
+        }
+    };
+}
+
+macro_rules! logging {
+    ($name:literal, $driver:ident, $kind:ident, $sides:expr) => {
+        Measure {
+            name: $name,
+            metrics: |_| logging::metrics(Driver::$driver, Kind::$kind),
+            folder: IN_MEMORY,
+            sides: $sides,
+            turns: Turns::Once,
+            sample: |args, side| logging::sample(args, side, Driver::$driver, Kind::$kind),
+        }
+    };
+}
+
+macro_rules! measure {
+    ($name:literal, $metrics:expr, $sides:expr, $turns:ident, $sample:expr) => {
+        Measure {
+            name: $name,
+            metrics: $metrics,
+            folder: IN_MEMORY,
+            sides: $sides,
+            turns: Turns::$turns,
+            sample: $sample,
+        }
+    };
+}
+
+/// Every measure.
+pub(crate) static ALL: &[Measure] = &[
+    memory!("memory-idle", Idle, ALL_SIDES),
+    memory!("memory-logging", Logging, BOTH),
+    memory!("memory-attached", Attached, BOTH),
+    memory!("memory-terminal", Terminal, BOTH),
+    memory!("memory-exec", Exec, BOTH),
+    measure!("start", latency::start_metrics, ALL_SIDES, Many, latency::start),
+    measure!("cycle", cycle::metrics, ALL_SIDES, Many, cycle::sample),
+    measure!("exit", latency::exit_metrics, ALL_SIDES, Many, latency::exit),
+    measure!("exec", latency::exec_metrics, ALL_SIDES, Many, latency::exec),
+    logging!("log-lines", K8sFile, Lines, ALL_SIDES),
+    logging!("log-long", K8sFile, Long, ALL_SIDES),
+    logging!("log-binary", K8sFile, Binary, ALL_SIDES),
+    logging!("log-journald-lines", Journald, Lines, BOTH),
+    logging!("log-journald-long", Journald, Long, BOTH),
+    logging!("log-journald-binary", Journald, Binary, BOTH),
+    // The original has no such driver: its json-file is a k8s-file. JSON holds text only.
+    logging!("log-json-lines", JsonFile, Lines, &[Side::Ours]),
+    logging!("log-json-long", JsonFile, Long, &[Side::Ours]),
+    measure!("trickle", quiet::trickle_metrics, BOTH, Few, quiet::trickle),
+    measure!("attach", attached::output_metrics, BOTH, Once, attached::output),
+    measure!("echo-pipe", |_| attached::echo_metrics(false), BOTH, Many, |args, _| {
+        attached::echo(args, false)
+    }),
+    measure!("echo-terminal", |_| attached::echo_metrics(true), BOTH, Many, |args, _| {
+        attached::echo(args, true)
+    }),
+    measure!("wakes", quiet::wakes_metrics, BOTH, Few, quiet::wakes),
+];
