@@ -43,7 +43,8 @@ impl System {
     }
 }
 
-fn page_size() -> Result<f64> {
+/// Bytes of a page.
+pub(crate) fn page_size() -> Result<f64> {
     let maps = fs::read_to_string("/proc/self/smaps").context("cannot read /proc/self/smaps")?;
     kilobytes(&maps, "KernelPageSize:").context("/proc/self/smaps does not tell the page size")
 }
