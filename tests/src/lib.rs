@@ -37,8 +37,10 @@ pub mod podman;
 pub mod process;
 pub mod scratch;
 pub mod session;
+pub mod soak;
 pub mod sys;
 pub mod under_test;
+pub mod verify;
 pub mod wait;
 
 pub use attach::Client;

@@ -150,5 +150,9 @@ fn kind(process: &Process, id: &str) -> Option<Kind> {
     if process.name == "small-runtime" {
         return Some(Kind::Runtime);
     }
+    // As a runtime it is gone at once; what stays is the container.
+    if process.name == "bare" {
+        return Some(Kind::Container);
+    }
     Some(Kind::Monitor)
 }

@@ -92,15 +92,25 @@ pub fn is_ours() -> Result<bool> {
 /// # Errors
 /// It is not there: it has to be built first.
 pub fn small_runtime() -> Result<PathBuf> {
-    if let Some(path) = env::var_os(RUNTIME) {
-        return Ok(path.into());
+    match env::var_os(RUNTIME) {
+        Some(path) => Ok(path.into()),
+        None => beside_us("small-runtime"),
     }
+}
+
+/// The least program (see src/bin/bare), next to the running program.
+///
+/// # Errors
+/// It is not there: it has to be built first.
+pub fn bare() -> Result<PathBuf> {
+    beside_us("bare")
+}
+
+fn beside_us(program: &str) -> Result<PathBuf> {
     let me = env::current_exe().context("cannot find the running program")?;
-    let found = me.ancestors().skip(1).take(2).map(|directory| directory.join("small-runtime"));
+    let found = me.ancestors().skip(1).take(2).map(|directory| directory.join(program));
     found.into_iter().find(|path| path.exists()).ok_or_else(|| {
         let next_to = me.display();
-        Error::new(format!(
-            "no small-runtime next to {next_to}: run `cargo build -p tests`, or set {RUNTIME}"
-        ))
+        Error::new(format!("no {program} next to {next_to}: run `cargo build -p tests`"))
     })
 }

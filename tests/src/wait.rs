@@ -36,8 +36,7 @@ pub fn for_file<T>(
     let deadline = deadline();
     let parent =
         path.parent().ok_or_else(|| Error::new(format!("no directory in {}", path.display())))?;
-    let watch =
-        sys::watch_directory(parent).context(format_args!("cannot watch {}", parent.display()))?;
+    let mut watch = None;
     loop {
         let content = match fs::read(path) {
             Ok(content) => Some(content),
@@ -51,7 +50,13 @@ pub fn for_file<T>(
         if let Some(found) = found(content.as_deref()) {
             return Ok(found);
         }
-        if !sys::readable(&watch, deadline).context("inotify")? {
+        let Some(watch) = &watch else {
+            // Only now, for it is slow to close; and then the file has to be looked at once more.
+            let new = sys::watch_directory(parent);
+            watch = Some(new.context(format_args!("cannot watch {}", parent.display()))?);
+            continue;
+        };
+        if !sys::readable(watch, deadline).context("inotify")? {
             let tail = content.map(|content| text_tail(&content));
             return Err(Error::new(format!(
                 "waited {} s for {what} in {}, which holds {tail:?}",
@@ -60,7 +65,7 @@ pub fn for_file<T>(
             )));
         }
         let mut events = [0; 4096];
-        while sys::read(&watch, &mut events).is_ok() {}
+        while sys::read(watch, &mut events).is_ok() {}
     }
 }
 

@@ -11,6 +11,7 @@ mod man;
 mod report;
 mod run;
 mod size;
+mod soak;
 mod sys;
 mod test;
 mod tidy;
@@ -39,6 +40,7 @@ enum Verb {
     Size(size::Args),
     Bench(bench::Args),
     Vm(vm::Args),
+    Soak(soak::Args),
 }
 
 fn main() -> ExitCode {
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
         Verb::Size(args) => size::main(args),
         Verb::Bench(args) => bench::main(args),
         Verb::Vm(args) => vm::main(args),
+        Verb::Soak(args) => soak::main(args),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("xtask: {error}");

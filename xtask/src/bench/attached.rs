@@ -1,7 +1,6 @@
 //! What an attached client gets: all output at full speed, and its own input back.
 
 use super::Args;
-use super::logging::verify::Expected;
 use super::measure::{Metric, Side, Target};
 use super::rounds::bare;
 use super::stats::Summary;
@@ -9,6 +8,7 @@ use crate::report::{Context, Result};
 use std::os::unix::net::UnixStream;
 use std::time::Instant;
 use tests::load::Kind;
+use tests::verify::Expected;
 use tests::{Call, Container, Error, Scratch, Session, sys, wait};
 
 /// Largest packet that is understood; the original's are 8193 bytes.
@@ -53,8 +53,10 @@ pub(crate) fn output(args: &Args, _: Side) -> Result<Vec<Option<f64>>> {
     let took = began.elapsed();
     session.monitor_gone().context("after the container's end")?;
     let mut expected = Expected::new(Kind::Lines, blocks);
-    expected.take(&received)?;
-    expected.end()?;
+    expected
+        .take(&received)
+        .and_then(|()| expected.end())
+        .context("the client did not get what was written")?;
     Ok(vec![Some(bytes as f64 / took.as_secs_f64() / 1e6)])
 }
 

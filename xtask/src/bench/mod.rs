@@ -197,9 +197,9 @@ fn programs(args: &Args) -> Result<Programs> {
     Ok(Programs { ours, theirs: args.theirs.clone(), runtime, bare, sampler })
 }
 
-/// Builds the small OCI runtime of the tests, and returns where it is.
-pub(crate) fn small_runtime() -> Result<PathBuf> {
-    built(["small-runtime"], &["-p", "tests"]).map(|[path]| path)
+/// Builds the programs of the tests, the small OCI runtime and the least program, beside this one.
+pub(crate) fn small_runtime() -> Result<()> {
+    built(["small-runtime", "bare"], &["-p", "tests"]).map(|_| ())
 }
 
 fn built<const N: usize>(names: [&str; N], arguments: &[&str]) -> Result<[PathBuf; N]> {

@@ -1,8 +1,8 @@
 //! A journal that only keeps what it is sent, in the place of journald: in a mount namespace of its own the monitor
 //! finds this socket where the system's would be.
 
-use super::verify::Expected;
 use crate::report::{Context, Result};
+use ::tests::verify::Expected;
 use ::tests::{Scratch, under_test};
 use std::fs::{self, Permissions};
 use std::io::ErrorKind;
@@ -76,10 +76,11 @@ impl Journal {
         let mut begin = 0;
         for end in entries.ends {
             let text = message(&entries.bytes[begin..end]);
-            expected.take(text.context("an entry without message")?)?;
+            let text = text.context("an entry without message")?;
+            expected.take(text).context("the journal is wrong")?;
             begin = end;
         }
-        expected.end()
+        expected.end().context("the journal is wrong")
     }
 }
 

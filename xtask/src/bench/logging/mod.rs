@@ -2,7 +2,6 @@
 
 mod copy;
 mod journal;
-pub(super) mod verify;
 
 use super::Args;
 use super::arrival::Arrival;
@@ -12,13 +11,13 @@ use super::memory::escaping_runtime;
 use super::rounds::bare;
 use crate::report::{Context, Result};
 use ::tests::load::Kind;
+use ::tests::verify::{self, Expected};
 use ::tests::{Call, Container, Scratch, Session, under_test};
 use journal::Journal;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use verify::Expected;
 
 /// No run of the default size takes this long.
 const LIMIT: Duration = Duration::from_secs(300);
@@ -89,7 +88,7 @@ pub(crate) fn sample(
     let (took, seconds) = if side == Side::Floor {
         let log = scratch.join("copy");
         let done = copy::copy(&command, &log)?;
-        verify::k8s_file(opened(&log)?, expected())?;
+        verify::k8s_file(opened(&log)?, expected()).context("the copy is wrong")?;
         done
     } else {
         let container = Container::new(command);
@@ -113,10 +112,11 @@ pub(crate) fn sample(
                 }
                 let (session, done) = done?;
                 let log = opened(&session.paths.log)?;
-                match driver {
-                    Driver::JsonFile => verify::json_file(log, expected())?,
-                    _ => verify::k8s_file(log, expected())?,
-                }
+                let verified = match driver {
+                    Driver::JsonFile => verify::json_file(log, expected()),
+                    _ => verify::k8s_file(log, expected()),
+                };
+                verified.context("the log is wrong")?;
                 done
             }
         }

@@ -1,11 +1,14 @@
-//! Whether a log holds what the container wrote: every byte, in order, and nothing else.
+//! Whether a log holds what a container wrote with [`crate::load`]: every byte, in order, and nothing else. For logs of
+//! any size.
 
-use crate::report::{Context, Result};
-use ::tests::load::{Blocks, Kind};
 use std::io::BufRead;
 
+use crate::error::{Context, Error, Result};
+use crate::load::{Blocks, Kind};
+
 /// What is still to come.
-pub(crate) struct Expected {
+#[derive(Debug)]
+pub struct Expected {
     block: Blocks,
     /// Bytes of the block that have come.
     seen: usize,
@@ -15,21 +18,25 @@ pub(crate) struct Expected {
 
 impl Expected {
     /// So many blocks.
-    pub(crate) fn new(kind: Kind, blocks: u64) -> Expected {
+    pub fn new(kind: Kind, blocks: u64) -> Expected {
         Expected { block: Blocks::new(kind), seen: 0, number: 0, blocks }
     }
 
-    /// These bytes have come; an error if others should have.
-    pub(crate) fn take(&mut self, mut bytes: &[u8]) -> Result<()> {
+    /// These bytes have come.
+    ///
+    /// # Errors
+    /// Others should have; both are quoted.
+    pub fn take(&mut self, mut bytes: &[u8]) -> Result {
         while !bytes.is_empty() {
             if self.number == self.blocks {
-                return Err(format!("more than was written: {}", quoted(bytes)));
+                return Err(Error::new(format!("more than was written: {}", quoted(bytes))));
             }
             let wanted = &self.block.bytes()[self.seen..];
             let length = wanted.len().min(bytes.len());
             if wanted[..length] != bytes[..length] {
                 let (number, bytes) = (self.number, quoted(bytes));
-                return Err(format!("block {number}, after {} bytes, goes on: {bytes}", self.seen));
+                let text = format!("block {number}, after {} bytes, goes on: {bytes}", self.seen);
+                return Err(Error::new(text));
             }
             bytes = &bytes[length..];
             self.seen += length;
@@ -42,12 +49,16 @@ impl Expected {
         Ok(())
     }
 
-    /// That was all; an error if it is not.
-    pub(crate) fn end(self) -> Result<()> {
+    /// That was all.
+    ///
+    /// # Errors
+    /// Something is missing.
+    pub fn end(self) -> Result {
         if self.number == self.blocks {
             return Ok(());
         }
-        Err(format!("of {} blocks only {} are in the log", self.blocks, self.number))
+        let text = format!("of {} blocks only {} are in the log", self.blocks, self.number);
+        Err(Error::new(text))
     }
 }
 
@@ -59,31 +70,37 @@ fn quoted(bytes: &[u8]) -> String {
 /// Bytes before the text of a k8s-file record: time stamp, stream, tag, a blank after each.
 const HEAD: usize = 45;
 
-/// Reads a k8s-file log.
-pub(super) fn k8s_file(mut log: impl BufRead, mut expected: Expected) -> Result<()> {
+/// Reads a k8s-file log to its end.
+///
+/// # Errors
+/// The first thing that is not as it was written.
+pub fn k8s_file(mut log: impl BufRead, mut expected: Expected) -> Result {
     let mut record = vec![];
     while next(&mut log, &mut record)? {
         // Content may hold anything but a newline, so a line is a record.
-        let record = record.strip_suffix(b"\n").context("the last record has no end")?;
-        let parts = record.split_at_checked(HEAD);
-        let (head, text) = parts.context(format!("a short record: {}", quoted(record)))?;
+        let wrong = || Error::new(format!("not a record: {}", quoted(&record)));
+        let whole = record.strip_suffix(b"\n").ok_or_else(wrong)?;
+        let (head, text) = whole.split_at_checked(HEAD).ok_or_else(wrong)?;
         expected.take(text)?;
         match &head[HEAD - 10..] {
             b" stdout F " => expected.take(b"\n")?,
             b" stdout P " => {}
-            _ => return Err(format!("not a record: {}", quoted(record))),
+            _ => return Err(wrong()),
         }
     }
     expected.end()
 }
 
-/// Reads a json-file log: one object a line, the text in `log`.
-pub(super) fn json_file(mut log: impl BufRead, mut expected: Expected) -> Result<()> {
+/// Reads a json-file log to its end: one object a line, the text in `log`.
+///
+/// # Errors
+/// The first thing that is not as it was written.
+pub fn json_file(mut log: impl BufRead, mut expected: Expected) -> Result {
     let mut record = vec![];
     while next(&mut log, &mut record)? {
-        let wrong = || format!("not a record: {}", quoted(&record));
-        let object: serde_json::Value = serde_json::from_slice(&record).context(wrong())?;
-        expected.take(object["log"].as_str().context(wrong())?.as_bytes())?;
+        let wrong = || Error::new(format!("not a record: {}", quoted(&record)));
+        let object: serde_json::Value = serde_json::from_slice(&record).map_err(|_| wrong())?;
+        expected.take(object["log"].as_str().ok_or_else(wrong)?.as_bytes())?;
     }
     expected.end()
 }
@@ -107,17 +124,14 @@ mod tests {
         [b"2026-01-01T00:00:00.000000000+00:00 stdout ", tag.as_bytes(), b" ", text].concat()
     }
 
-    fn judged(records: &[Vec<u8>], blocks: u64) -> Result<()> {
+    fn judged(records: &[Vec<u8>], blocks: u64) -> Result {
         k8s_file(&records.concat()[..], Expected::new(Kind::Lines, blocks))
     }
 
     #[test]
     fn partial_records_are_joined() {
         let (begin, rest) = (b"00000000\n", &line(1)[8..]);
-        assert_eq!(
-            judged(&[record("F", &line(0)), record("P", begin), record("F", rest)], 2),
-            Ok(())
-        );
+        assert!(judged(&[record("F", &line(0)), record("P", begin), record("F", rest)], 2).is_ok());
     }
 
     #[test]
@@ -136,7 +150,7 @@ mod tests {
     #[test]
     fn a_json_log_is_read_as_json() {
         let text = format!("{{\"log\":{:?}}}\n", String::from_utf8(line(0)).unwrap());
-        assert_eq!(json_file(text.as_bytes(), Expected::new(Kind::Lines, 1)), Ok(()));
+        assert!(json_file(text.as_bytes(), Expected::new(Kind::Lines, 1)).is_ok());
         assert!(json_file(text.as_bytes(), Expected::new(Kind::Lines, 2)).is_err());
     }
 }
