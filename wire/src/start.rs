@@ -39,13 +39,14 @@ impl Arguments {
 
     /// The program's name, and what it was called with.
     pub fn words(self) -> impl Iterator<Item = &'static CStr> + Clone {
-        (0..).map_while(move |index| {
+        let words = (0..).map_while(move |index| {
             // SAFETY: nothing behind the null pointer is read, because the
-            // iterator ends there.
+            // fused iterator ends there.
             let word = unsafe { *self.words.add(index) };
             // SAFETY: the kernel ended each with a NUL; they stay for ever.
             (!word.is_null()).then(|| unsafe { CStr::from_ptr(word) })
-        })
+        });
+        words.fuse()
     }
 }
 
@@ -127,10 +128,13 @@ mod tests {
     #[test]
     fn the_initial_stack_is_taken_apart() {
         let (name, word) = (c"name".as_ptr() as usize, c"word".as_ptr() as usize);
-        let stack = [2, name, word, 0, 0];
-        // SAFETY: as the kernel would have laid it out, with an empty environment.
+        // Behind the empty environment come other things than pointers.
+        let stack = [2, name, word, 0, 0, 33];
+        // SAFETY: as the kernel would have laid it out.
         let arguments = unsafe { Arguments::new(stack.as_ptr()) };
-        assert!(arguments.words().eq([c"name", c"word"]));
+        let mut words = arguments.words();
+        assert!(words.by_ref().eq([c"name", c"word"]));
+        assert!(words.next().is_none() && words.next().is_none() && words.next().is_none());
     }
 
     #[test]

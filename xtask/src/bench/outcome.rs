@@ -85,9 +85,9 @@ impl Outcome {
 }
 
 fn ratio(above: Option<Summary>, below: Option<Summary>) -> Option<f64> {
-    let ratio = above?.median / below?.median;
-    // Nothing divided by nothing is no ratio.
-    ratio.is_finite().then_some(ratio)
+    let (above, below) = (above?.median, below?.median);
+    // Nothing divided by nothing is no ratio; and less than nothing is noise.
+    (above >= 0.0 && below > 0.0).then(|| above / below)
 }
 
 pub(crate) fn verdict(met: Option<bool>) -> &'static str {

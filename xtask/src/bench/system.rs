@@ -14,8 +14,10 @@ pub(crate) struct System {
 }
 
 impl System {
-    /// Drops what can be read again from disk, waits until the machine is quiet, and looks.
+    /// Drops what can be read again from disk, waits until the machine is quiet, and looks; says so if it never is.
     pub(crate) fn settled() -> Result<System> {
+        // Pages that are not on disk yet cannot be dropped.
+        rustix::fs::sync();
         let mut before = Self::look()?;
         // Processes that have ended give back their last pages some time later, in the background; there is
         // no event for that. Quiet is: no more than 64 kB of change in a fifth of a second.
@@ -27,9 +29,10 @@ impl System {
             let quiet = (now.free - before.free).abs() <= 65536.0;
             before = now;
             if quiet {
-                break;
+                return Ok(before);
             }
         }
+        eprintln!("bench: the machine is not quiet; figures of its whole memory may be wrong");
         Ok(before)
     }
 
