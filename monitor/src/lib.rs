@@ -12,6 +12,7 @@ pub mod handover;
 pub mod inherited;
 pub mod log;
 pub mod oom;
+pub mod pod;
 pub mod runtime;
 pub mod sync_pipe;
 pub mod zone;
