@@ -10,6 +10,7 @@ mod install;
 mod man;
 mod report;
 mod run;
+mod schema;
 mod size;
 mod soak;
 mod sys;
@@ -39,6 +40,7 @@ enum Verb {
     Man(man::Args),
     Size(size::Args),
     Bench(bench::Args),
+    Schema(schema::Args),
     Vm(vm::Args),
     Soak(soak::Args),
 }
@@ -54,6 +56,7 @@ fn main() -> ExitCode {
         Verb::Man(args) => man::main(args),
         Verb::Size(args) => size::main(args),
         Verb::Bench(args) => bench::main(args),
+        Verb::Schema(args) => schema::main(args),
         Verb::Vm(args) => vm::main(args),
         Verb::Soak(args) => soak::main(args),
     };

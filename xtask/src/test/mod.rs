@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
 /// Install what the tests need, run all of them, and count. With CI=true in the environment also
-/// rustfmt, clippy and the size budgets, and an ignored test or a missing tool is a failure.
+/// rustfmt, clippy, the size budgets and the generated code, and an ignored test or a missing tool is a failure.
 #[derive(FromArgs)]
 #[argh(subcommand, name = "test")]
 pub(crate) struct Args {
@@ -72,6 +72,7 @@ pub(crate) fn all(strict: bool, filter: Option<&str>) -> Result<ExitCode> {
         if strict {
             count += lints();
             count += guarded("size", crate::size::check());
+            count += guarded("schema", crate::schema::check());
         }
     }
     count += run::cargo_test(&["--workspace", "--exclude", "tests"], filter, &[]);

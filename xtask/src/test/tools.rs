@@ -7,12 +7,13 @@ use std::process::{Command, Stdio};
 pub(crate) type Tool = (&'static str, &'static str);
 
 /// What the tests on this machine need.
-pub(crate) const FOR_TESTS: [Tool; 5] = [
+pub(crate) const FOR_TESTS: [Tool; 6] = [
     ("podman", "podman"),
     ("runc", "runc"),
     ("conmon", "conmon"),
     ("busybox", "busybox-static"),
     ("git", "git"),
+    ("capnp", "capnproto"),
 ];
 
 /// What it takes to make and boot a node; Debian's keys are not everywhere where apt is.

@@ -11,7 +11,7 @@ const OUTSIDE: [(&str, &[&str]); 5] = [
     ("exit-reaper", &["heapless", "memchr", "rustix"]),
     ("log-writer", &["heapless", "memchr", "rustix"]),
     ("attach-proxy", &["heapless", "memchr", "rustix"]),
-    ("monitor", &["argh", "env_logger", "libc", "log", "rustix", "tz-rs"]),
+    ("monitor", &["argh", "capnp", "env_logger", "libc", "log", "rustix", "tz-rs"]),
 ];
 
 /// Crates whose `std` or `alloc` feature, were it on anywhere in the workspace, would be on in the roles.
