@@ -6,6 +6,7 @@
 //! * Everything it opens is close-on-exec; whatever is to stay is handed over.
 //! * Whoever waits on the sync pipe gets an answer, whatever fails.
 
+pub mod client;
 pub mod conmon;
 pub mod execute;
 pub mod handover;

@@ -1,5 +1,8 @@
 //! The pod server's front door, called as `conmonrs`: command line, Cap'n
 //! Proto RPC on a unix socket, and what its methods do.
 
+pub(crate) mod convert;
+pub mod rpc;
+pub mod schema;
 pub mod service;
 pub mod types;
