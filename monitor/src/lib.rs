@@ -2,7 +2,8 @@
 //! the OCI runtime. Lives for milliseconds, then becomes `exit-reaper`.
 //!
 //! # Invariants
-//! * One thread: the process forks and execs, and keeps its pid as the hub.
+//! * One thread where the process forks and execs to become the hub, keeping
+//!   its pid; a pod's worker has one for each call.
 //! * Everything it opens is close-on-exec; whatever is to stay is handed over.
 //! * Whoever waits on the sync pipe gets an answer, whatever fails.
 

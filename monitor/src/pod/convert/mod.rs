@@ -1,9 +1,12 @@
-//! Between our plain values and Cap'n Proto's messages: [`requests`] and
-//! [`responses`]; what both are made of is here.
+//! Between our plain values and Cap'n Proto's messages: [`requests`] about
+//! containers, those about the [`pod`] and its streams, and [`responses`];
+//! what all are made of is here.
 //!
 //! Reading is total: whatever the bytes, the outcome is a value or one line
 //! of text, and the memory taken is bounded by the message's size.
 
+mod enums;
+mod pod;
 mod requests;
 mod responses;
 
@@ -13,7 +16,7 @@ use capnp::traits::OwnedStruct;
 use capnp::{enum_list, primitive_list, struct_list, text, text_list};
 
 use super::schema::conmon_capnp::conmon;
-use super::types::{CgroupManager, Map, Namespace};
+use super::types::{Map, Namespace};
 
 /// The most elements that a list may have. A list of structs can be so small
 /// on the wire that each of its bytes becomes an entry in memory.
@@ -110,48 +113,6 @@ fn write_map(map: &Map, mut list: struct_list::Builder<'_, Entries>) {
 /// than any message may hold.
 fn length<T>(values: &[T]) -> u32 {
     u32::try_from(values.len()).unwrap_or(u32::MAX)
-}
-
-impl From<conmon::CgroupManager> for CgroupManager {
-    fn from(manager: conmon::CgroupManager) -> CgroupManager {
-        match manager {
-            conmon::CgroupManager::Systemd => CgroupManager::Systemd,
-            conmon::CgroupManager::Cgroupfs => CgroupManager::Cgroupfs,
-        }
-    }
-}
-
-impl From<CgroupManager> for conmon::CgroupManager {
-    fn from(manager: CgroupManager) -> conmon::CgroupManager {
-        match manager {
-            CgroupManager::Systemd => conmon::CgroupManager::Systemd,
-            CgroupManager::Cgroupfs => conmon::CgroupManager::Cgroupfs,
-        }
-    }
-}
-
-impl From<conmon::Namespace> for Namespace {
-    fn from(kind: conmon::Namespace) -> Namespace {
-        match kind {
-            conmon::Namespace::Ipc => Namespace::Ipc,
-            conmon::Namespace::Net => Namespace::Net,
-            conmon::Namespace::Pid => Namespace::Pid,
-            conmon::Namespace::User => Namespace::User,
-            conmon::Namespace::Uts => Namespace::Uts,
-        }
-    }
-}
-
-impl From<Namespace> for conmon::Namespace {
-    fn from(kind: Namespace) -> conmon::Namespace {
-        match kind {
-            Namespace::Ipc => conmon::Namespace::Ipc,
-            Namespace::Net => conmon::Namespace::Net,
-            Namespace::Pid => conmon::Namespace::Pid,
-            Namespace::User => conmon::Namespace::User,
-            Namespace::Uts => conmon::Namespace::Uts,
-        }
-    }
 }
 
 fn read_namespaces(

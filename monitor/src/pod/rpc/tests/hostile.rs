@@ -68,6 +68,38 @@ fn every_truncated_conversation_ends() {
     assert_eq!(after(&whole).first(), Some(&Came::Results(0)));
 }
 
+#[test]
+fn half_a_message_does_not_keep_a_worker() {
+    let (fake, _events) = Fake::new();
+    let (ours, theirs) = pair();
+    let mut peer = Peer::new(ours);
+    let whole = version(1);
+    peer.bytes(&whole[..whole.len() - 1]);
+    let rest = Duration::from_millis(30);
+    let limits = Limits { quiet: NEVER, rest, patience: NEVER };
+    assert!(matches!(serve_within(theirs, &fake, limits), Served::Closed));
+    let reason = "the rest of a message did not come within 30ms";
+    assert_eq!(peer.came(), Some(Came::Abort(reason.into())));
+}
+
+/// The answer is more than a socket holds.
+#[test]
+fn a_client_that_does_not_read_does_not_keep_a_worker() {
+    let (fake, _events) = Fake::new();
+    let (ours, theirs) = pair();
+    let peer = Peer::new(ours);
+    peer.bytes(&bytes_of(|message| {
+        use super::super::super::schema::conmon_capnp::conmon::exec_sync_container_params;
+        let params = begin_call(message, 1, 2).init_params().get_content();
+        let mut request =
+            params.init_as::<exec_sync_container_params::Builder<'_>>().init_request();
+        request.set_timeout_sec(4 << 20);
+    }));
+    let limits = Limits { quiet: NEVER, rest: NEVER, patience: Duration::from_millis(30) };
+    assert!(matches!(serve_within(theirs, &fake, limits), Served::Closed));
+    drop(peer);
+}
+
 /// The message's words, past the head of its one segment.
 fn words(bytes: &mut [u8]) -> &mut [[u8; 8]] {
     assert_eq!(bytes[..4], [0; 4], "one segment");

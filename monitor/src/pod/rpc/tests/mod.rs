@@ -23,7 +23,7 @@ use super::super::service::{Call, Served, Service};
 use super::super::types::*;
 use super::incoming::{Frame, Incoming, Progress};
 use super::outgoing::timespec;
-use super::serve;
+use super::{Limits, serve, serve_within};
 
 /// Longer than any test takes.
 const NEVER: Duration = Duration::from_secs(600);

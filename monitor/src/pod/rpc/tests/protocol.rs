@@ -132,6 +132,24 @@ fn a_client_that_goes_is_noticed_when_nothing_is_read_any_more() {
     assert!(events.try_recv().is_err(), "the call that was not read is not begun");
 }
 
+/// How a server that ends takes no more calls: those in flight are answered.
+#[test]
+fn calls_are_answered_after_reading_has_been_shut_down() {
+    let (fake, events) = Fake::new();
+    let (ours, theirs) = pair();
+    let mut peer = Peer::new(ours);
+    let door = rustix::io::dup(&theirs).unwrap();
+    thread::scope(|scope| {
+        let server = scope.spawn(|| serve(theirs, &fake, NEVER));
+        peer.bytes(&exec(1, "a", "wait"));
+        assert_eq!(events.recv(), Ok(Event::Begun("a".into())));
+        shutdown(&door, Shutdown::Read).unwrap();
+        assert_eq!(events.recv(), Ok(Event::Gone("a".into())));
+        assert_eq!(peer.came(), Some(Came::Results(1)));
+        assert!(matches!(server.join(), Ok(Served::Closed)));
+    });
+}
+
 #[test]
 fn finish_before_the_answer_cancels_that_call_and_no_other() {
     with_peer(|peer, fake, events| {
