@@ -209,6 +209,23 @@ fn a_list_of_nothing_does_not_become_a_list_of_something() {
     }
 }
 
+/// A list that is small on the wire, in memory it is not.
+#[test]
+fn a_list_of_too_many_elements_is_refused() {
+    use super::super::super::schema::conmon_capnp::conmon::exec_sync_container_params;
+    let call = |elements| {
+        bytes_of(|message| {
+            let params = begin_call(message, 1, 2).init_params().get_content();
+            let params = params.init_as::<exec_sync_container_params::Builder<'_>>();
+            params.init_request().init_command(elements);
+        })
+    };
+    let reason = "read request: command: 131073 elements, 131072 are allowed".into();
+    let refused = Came::Exception(1, exception::Type::Failed, reason);
+    assert_eq!(after_large(&call(131_073)), refused);
+    assert_eq!(after_large(&call(131_072)), Came::Results(1));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 

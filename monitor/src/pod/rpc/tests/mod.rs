@@ -6,6 +6,7 @@ mod parking;
 mod protocol;
 mod round_trip;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -50,12 +51,17 @@ struct Fake {
     events: Sender<Event>,
     /// Ids of the calls that may return.
     go: Mutex<Vec<String>>,
+    /// Calls that wait now, and the most that ever did.
+    waiting: AtomicUsize,
+    most: AtomicUsize,
 }
 
 impl Fake {
     fn new() -> (Fake, Receiver<Event>) {
         let (events, seen) = channel();
-        (Fake { last: Mutex::default(), events, go: Mutex::default() }, seen)
+        let (last, go) = Default::default();
+        let (waiting, most) = Default::default();
+        (Fake { last, events, go, waiting, most }, seen)
     }
 
     fn last(&self) -> String {
@@ -71,6 +77,13 @@ impl Fake {
     }
 
     fn wait(&self, call: &Call, id: &str) {
+        let waiting = self.waiting.fetch_add(1, Ordering::Relaxed) + 1;
+        self.most.fetch_max(waiting, Ordering::Relaxed);
+        self.wait_until_let_go(call, id);
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    fn wait_until_let_go(&self, call: &Call, id: &str) {
         self.events.send(Event::Begun(id.into())).unwrap();
         while !self.go.lock().unwrap().iter().any(|go| go == id) {
             let gone_fd = call.gone_fd();

@@ -97,6 +97,7 @@ fn a_connection_is_not_parked_while_a_call_is_in_flight() {
         thread::sleep(Duration::from_millis(100));
         fake.let_go("a");
         assert_eq!(peer.came(), Some(Came::Results(1)));
+        assert!(events.try_recv().is_err(), "the call was given up");
         peer
     });
     assert!(matches!(served, Served::Park(_)));
