@@ -18,6 +18,8 @@ pub(crate) struct Client {
     pub(crate) container: Key,
     /// SOCK_SEQPACKET.
     pub(crate) socket: OwnedFd,
+    /// The end of its input closes the container's.
+    pub(crate) closes: bool,
     /// There may be a packet in the socket.
     pub(crate) ready: bool,
     /// The hub has dropped it; what it had sent until then is delivered.

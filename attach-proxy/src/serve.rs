@@ -161,8 +161,8 @@ impl Proxy {
                     wire::error!(crate::NAME, "cannot take over a container: {error}");
                 }
             }
-            Message::Client { container, client, .. } => {
-                if let Err(error) = self.attach(container, client, fds, ports) {
+            Message::Client { container, client, closes, .. } => {
+                if let Err(error) = self.attach(container, client, closes, fds, ports) {
                     wire::error!(crate::NAME, "cannot take over a client: {error}");
                     ports.tell(Message::InputDone { container, client });
                 }
@@ -195,11 +195,18 @@ impl Proxy {
         })
     }
 
-    fn attach(&mut self, container: Key, name: Key, fds: Fds, ports: &Ports) -> Result<(), Errno> {
+    fn attach(
+        &mut self,
+        container: Key,
+        name: Key,
+        closes: bool,
+        fds: Fds,
+        ports: &Ports,
+    ) -> Result<(), Errno> {
         let socket = fds.into_iter().next().ok_or(Errno::BADF)?;
         self.containers.get(container).ok_or(Errno::NOENT)?;
         let client =
-            Client { name, container, socket, ready: false, leaving: false, behind: false };
+            Client { name, container, socket, closes, ready: false, leaving: false, behind: false };
         let key = self.clients.insert(client).map_err(|_| Errno::NOBUFS)?;
         let client = self.clients.get(key).ok_or(Errno::NOENT)?;
         let watched = ports.watch_packets(&client.socket, Token::Client(key));

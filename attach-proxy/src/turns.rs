@@ -86,12 +86,12 @@ impl Proxy {
             Turn::Blocked => container.turn = key.slot() + 1,
             Turn::More => container.due = true,
             Turn::Drained | Turn::Ended => {
-                let client_behind = client.behind;
+                let closes = (container.close_at_end || client.closes) && !client.behind;
                 if !client.leaving {
                     let client = client.name;
                     ports.tell(Message::InputDone { container: own, client });
                 }
-                if container.close_at_end && !client_behind {
+                if closes {
                     container.close_input(own, ports);
                 }
                 self.drop_client(key, ports);

@@ -2,21 +2,23 @@
 
 use crate::container::{Client, Container};
 use crate::hub::{Hub, Source};
-use rustix::net::SocketFlags;
+use rustix::net::{SendFlags, SocketFlags};
 use rustix::process::{PidfdFlags, WaitOptions};
 use wire::event::EventFlags;
-use wire::{Errno, Fds, Key, Message};
+use wire::{Errno, Fds, Key, Message, OwnedFd};
 
 /// How long not to accept connections after descriptors or memory ran out, in
 /// ms: long enough to cost nothing, short enough for a person at a terminal.
-const ACCEPT_PAUSE_MS: u64 = 500;
+pub(crate) const ACCEPT_PAUSE_MS: u64 = 500;
 
 impl Hub {
     /// A message of `monitor`'s.
     pub(crate) fn adopt(&mut self, message: Message, fds: Fds) {
         match message {
             Message::Adopt { pid, fds: set } => match Container::adopt(pid, set, fds, self.now) {
-                Ok(container) => self.take_over(container),
+                Ok(container) => {
+                    self.take_over(container);
+                }
                 Err(error) => {
                     wire::error!(crate::NAME, "cannot read a container's record: {error}")
                 }
@@ -25,11 +27,12 @@ impl Hub {
         }
     }
 
-    fn take_over(&mut self, container: Container) {
+    /// Takes a container over. `None` when there are too many.
+    pub(crate) fn take_over(&mut self, container: Container) -> Option<Key> {
         let pid = container.pid;
         let Ok(key) = self.tables.containers.insert(container) else {
             wire::error!(crate::NAME, "too many containers for one hub");
-            return;
+            return None;
         };
         // Who connected before there was output is to see all of it.
         self.watch_listener(key);
@@ -38,7 +41,8 @@ impl Hub {
         self.watch_inboxes(key);
         self.watch_oom(key);
         let Some(pid) = pid else {
-            return self.died(key, -1);
+            self.died(key, -1);
+            return Some(key);
         };
         match rustix::process::waitpid(Some(pid), WaitOptions::NOHANG) {
             Ok(Some((_, status))) => self.died(key, wire::sys::exit_code(status)),
@@ -55,12 +59,17 @@ impl Hub {
                         container.pidfd = Some(pidfd);
                     }
                 }
-                Err(Errno::SRCH) => self.died(key, 0),
+                Err(Errno::SRCH) => {
+                    let number = pid.as_raw_nonzero().get();
+                    let status = self.pod.as_mut().and_then(|pod| pod.recall(number));
+                    self.died(key, status.unwrap_or(0));
+                }
                 Err(error) => {
                     wire::error!(crate::NAME, "cannot watch process {pid}: {error}");
                 }
             },
         }
+        Some(key)
     }
 
     fn watch_listener(&mut self, key: Key) {
@@ -76,6 +85,7 @@ impl Hub {
     /// table space, it leaves them waiting and looks again later.
     pub(crate) fn accept(&mut self, key: Key) {
         self.accept_all(key, false);
+        self.accept_doors(key);
     }
 
     /// As [`accept`](Self::accept). With `first` the clients have connected
@@ -88,26 +98,12 @@ impl Hub {
             let Some(listener) = &container.listener else {
                 return;
             };
-            let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-            let accepted = if self.tables.clients.is_full() {
-                Err(Errno::NFILE)
-            } else {
-                rustix::net::accept_with(listener, flags)
-            };
-            match accepted {
+            match accept_one(listener, self.tables.clients.is_full()) {
                 Ok(socket) => {
-                    let client = Client {
-                        container: key,
-                        socket,
-                        owner: !container.output_seen && (first || !container.is_started()),
-                        input: container.takes_input(),
-                        writer_told: false,
-                        proxy_told: false,
-                    };
+                    let client = Client::new(key, container, socket, first);
                     self.greet(key, client);
                 }
                 Err(Errno::AGAIN) => return,
-                Err(Errno::INTR | Errno::CONNABORTED) => {}
                 Err(_) => {
                     self.events.remove(listener);
                     container.accept_at = Some(self.now + ACCEPT_PAUSE_MS);
@@ -126,7 +122,8 @@ impl Hub {
         self.accept(key);
     }
 
-    fn greet(&mut self, key: Key, client: Client) {
+    /// A client has connected.
+    pub(crate) fn greet(&mut self, key: Key, client: Client) {
         let input = client.input;
         let Ok(name) = self.tables.clients.insert(client) else {
             return;
@@ -162,6 +159,7 @@ impl Hub {
     /// Drops all clients of a container that is gone; the roles are told
     /// about the container instead.
     pub(crate) fn drop_clients_of(&mut self, key: Key) {
+        let done = self.tables.containers.get(key).is_some_and(|container| container.attach_done);
         let mut from = 0;
         while let Some(name) = self.tables.clients.next_key(from) {
             from = name.slot() + 1;
@@ -169,8 +167,28 @@ impl Hub {
                 && let Some(client) = self.tables.clients.remove(name)
             {
                 self.events.remove(&client.socket);
+                // Otherwise the log-writer does it, after the last output.
+                if done && !client.writer_told {
+                    let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+                    let _ = rustix::net::send(&client.socket, &[0], flags);
+                }
                 wire::discard_input(&client.socket);
             }
+        }
+    }
+}
+
+/// The next client that waits at a listening socket. [`Errno::AGAIN`]: nobody
+/// does. With a `full` table nobody is accepted ([`Errno::NFILE`]).
+pub(crate) fn accept_one(listener: &OwnedFd, full: bool) -> Result<OwnedFd, Errno> {
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    if full {
+        return Err(Errno::NFILE);
+    }
+    loop {
+        match rustix::net::accept_with(listener, flags) {
+            Err(Errno::INTR | Errno::CONNABORTED) => {}
+            other => return other,
         }
     }
 }

@@ -8,9 +8,16 @@ use wire::sys::exit_code;
 
 impl Hub {
     /// Reads the signals that have come. Whatever asks us to end is meant for
-    /// the containers; we end after them.
+    /// the containers, and we end after them; unless we serve a pod, which may
+    /// have none.
     pub(crate) fn signalled(&mut self) {
         while let Some(signal) = wire::sys::next_signal(&self.signals) {
+            if self.pod.is_some() {
+                if wire::sys::asks_to_end(signal) {
+                    self.stop_pod();
+                }
+                continue;
+            }
             for (_, container) in self.tables.containers.iter() {
                 if let (State::Running, Some(pid)) = (container.state, container.pid) {
                     wire::sys::pass_on(signal, pid);
@@ -44,10 +51,14 @@ impl Hub {
                 }
                 self.step(key, Event::CommandDone);
             }
-            (None, None) => {}
+            // A role or a worker, whose closed link says it already; an orphan
+            // from inside a container; or a container that we are told of next.
+            (None, None) => {
+                if let Some(pod) = &mut self.pod {
+                    pod.remember(pid.as_raw_nonzero().get(), status);
+                }
+            }
         }
-        // Anything else is a role, whose closed link says it already, or an
-        // orphan from inside a container.
     }
 
     /// The container's process has ended with that status.
@@ -55,7 +66,7 @@ impl Hub {
         let Some(container) = self.tables.containers.get_mut(key) else {
             return;
         };
-        if container.state == State::Running {
+        if !container.timed_out {
             container.status = status;
         }
         if let Some(pidfd) = container.pidfd.take() {

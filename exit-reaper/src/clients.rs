@@ -124,6 +124,7 @@ mod tests {
             socket,
             owner: false,
             input: false,
+            closes: false,
             writer_told: false,
             proxy_told: false,
         }

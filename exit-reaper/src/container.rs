@@ -57,7 +57,9 @@ pub(crate) struct Container {
     /// that was the runtime's, waiting to be started.
     program: Option<(u64, u64)>,
     /// It is an exec session, whose process is started already.
-    exec: bool,
+    pub(crate) exec: bool,
+    /// Its clients get a packet that says that all output was sent.
+    pub(crate) attach_done: bool,
     /// The log may not be on disk yet.
     pub(crate) log_dirty: bool,
     /// The last notification could not be sent.
@@ -108,10 +110,11 @@ impl Container {
             _,
         ] = slots;
         let record = record.ok_or(Errno::INVAL)?;
-        let (timeout, exec) = {
+        let (timeout, exec, attach_done) = {
             let mapped = Record::map(&record)?;
             let fields = mapped.fields();
-            (fields.number(Tag::Timeout), fields.string(Tag::SyncKey).is_some())
+            let exec = fields.string(Tag::SyncKey).is_some();
+            (fields.number(Tag::Timeout), exec, fields.flag(Tag::AttachDone))
         };
         let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
         Ok(Container {
@@ -144,6 +147,7 @@ impl Container {
             output_seen: false,
             program: pid.and_then(program),
             exec,
+            attach_done,
             log_dirty: false,
             notification_lost: false,
             awaits_log: false,
@@ -228,8 +232,26 @@ pub(crate) struct Client {
     pub(crate) owner: bool,
     /// May still send input.
     pub(crate) input: bool,
+    /// The end of its input is the end of the container's.
+    pub(crate) closes: bool,
     /// The running log-writer knows it.
     pub(crate) writer_told: bool,
     /// The running attach-proxy knows it.
     pub(crate) proxy_told: bool,
+}
+
+impl Client {
+    /// Who has just connected to `container`, named `own`. With `first` that
+    /// was while the runtime was at work.
+    pub(crate) fn new(own: wire::Key, container: &Container, socket: OwnedFd, first: bool) -> Self {
+        Client {
+            container: own,
+            socket,
+            owner: !container.output_seen && (first || !container.is_started()),
+            input: container.takes_input(),
+            closes: false,
+            writer_told: false,
+            proxy_told: false,
+        }
+    }
 }

@@ -6,6 +6,7 @@ use crate::oom::Moment;
 use crate::{command, publish};
 use rustix::process::Signal;
 use wire::record::Tag;
+use wire::sys::SIGKILL;
 use wire::{Errno, Key, Message, Record};
 
 /// How long a container may take to die of SIGKILL, in ms. A frozen one never
@@ -32,7 +33,8 @@ impl Hub {
             container.state = state;
             event = match action {
                 Action::Stay => None,
-                Action::Kill => self.kill(key),
+                Action::Kill => self.time_out(key),
+                Action::Stop => self.kill(key),
                 Action::Drain => self.drain(key),
                 Action::Publish => self.publish(key),
                 Action::RunCommand => self.run_command(key),
@@ -68,10 +70,18 @@ impl Hub {
         }
     }
 
-    fn kill(&mut self, key: Key) -> Option<Event> {
+    fn time_out(&mut self, key: Key) -> Option<Event> {
+        self.kill(key);
         let container = self.tables.containers.get_mut(key)?;
         container.timed_out = true;
         container.status = -1;
+        None
+    }
+
+    fn kill(&mut self, key: Key) -> Option<Event> {
+        let container = self.tables.containers.get_mut(key)?;
+        // What it will be, should it be frozen and not die in time.
+        container.status = 128 + SIGKILL;
         container.deadline = Some(self.now + KILL_MS);
         let pid = container.pid?;
         // The group of a process that made none of its own is not ours to kill.
@@ -105,7 +115,9 @@ impl Hub {
         if let Some(container) = self.tables.containers.get_mut(key) {
             container.leaks = None;
         }
+        self.close_doors(key);
         self.drop_clients_of(key);
+        self.reopened(key, Message::NotFound);
         let Some(container) = self.tables.containers.get_mut(key) else {
             return;
         };
@@ -143,7 +155,8 @@ impl Hub {
     }
 
     fn run_command(&mut self, key: Key) -> Option<Event> {
-        let others = self.tables.containers.iter().any(|(other, _)| other != key);
+        let pod = self.pod.is_some();
+        let others = pod || self.tables.containers.iter().any(|(other, _)| other != key);
         let container = self.tables.containers.get_mut(key)?;
         container.sync = None;
         if !others {
@@ -153,6 +166,8 @@ impl Hub {
         let started = Record::map(&container.record)
             .and_then(|record| command::start(record.fields(), self.environment));
         match started {
+            // A pod has no end of its own to put off for it.
+            Ok(Some(_)) if pod => Some(Event::CommandDone),
             Ok(Some(pid)) => {
                 container.command = Some(pid);
                 None

@@ -4,6 +4,7 @@
 use crate::clients::Clients;
 use crate::container::Container;
 use crate::oom::Moment;
+use crate::pod::Pod;
 use crate::role::{Kind, Role};
 use wire::event::{BATCH, EventFlags, Events, Ready, now_ms};
 use wire::key::Slots;
@@ -30,6 +31,19 @@ impl Tables {
     }
 }
 
+/// All tables, with those of pods at the end, where others never touch them.
+#[repr(C)]
+pub(crate) struct AllTables {
+    hub: Tables,
+    pod: crate::pod::Tables,
+}
+
+impl AllTables {
+    pub(crate) const fn new() -> Self {
+        AllTables { hub: Tables::new(), pod: crate::pod::Tables::new() }
+    }
+}
+
 /// Names what an event is about, packed into epoll's 64 bits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Source {
@@ -42,6 +56,10 @@ pub(crate) enum Source {
     Client(Key),
     Pidfd(Key),
     Oom(Key),
+    Rpc,
+    Connection(Key),
+    Worker(Key),
+    Door(Key),
 }
 
 impl Source {
@@ -57,6 +75,10 @@ impl Source {
             Source::Client(key) => (6, 0, key),
             Source::Pidfd(key) => (7, 0, key),
             Source::Oom(key) => (8, 0, key),
+            Source::Rpc => (40, 0, Key(0)),
+            Source::Connection(key) => (41, 0, key),
+            Source::Worker(key) => (42, 0, key),
+            Source::Door(key) => (43, 0, key),
         };
         (kind << 48) | (u64::from(part) << 32) | u64::from(key.0)
     }
@@ -74,6 +96,10 @@ impl Source {
             (6, _) => Source::Client(key),
             (7, _) => Source::Pidfd(key),
             (8, _) => Source::Oom(key),
+            (40, _) => Source::Rpc,
+            (41, _) => Source::Connection(key),
+            (42, _) => Source::Worker(key),
+            (43, _) => Source::Door(key),
             _ => return None,
         })
     }
@@ -92,22 +118,32 @@ pub(crate) struct Hub {
     /// Status of the container that left last; a failure until one has.
     pub(crate) status: i32,
     monitor: Option<Link>,
+    /// What it takes to serve a pod, if it does.
+    pub(crate) pod: Option<Pod>,
 }
 
 impl Hub {
     /// Takes what `monitor` has queued on the link: first of all `Start`.
     pub(crate) fn new(
         link: Link,
-        tables: &'static mut Tables,
+        tables: &'static mut AllTables,
         environment: Environment<'static>,
     ) -> Result<Self, Refusal> {
         let (message, fds) = link.receive()?;
-        let (Message::Start { pod: false }, Ok([signals, writer, proxy])) =
-            (message, fds.into_array::<3>())
+        let mut fds = fds.into_iter();
+        let (Message::Start { pod }, Some(signals), Some(writer), Some(proxy)) =
+            (message, fds.next(), fds.next(), fds.next())
         else {
             return Err(Refusal::Garbage);
         };
         let events = Events::new().map_err(Refusal::Failed)?;
+        let pod = match (pod, fds.next(), fds.next(), fds.next()) {
+            (true, Some(program), Some(listener), Some(record)) => {
+                let pod = Pod::new(program, listener, record, &mut tables.pod, &events);
+                Some(pod.map_err(Refusal::Failed)?)
+            }
+            _ => None,
+        };
         events
             .add(&signals, Source::Signals.token(), EventFlags::IN)
             .and_then(|()| events.add(&link, Source::Monitor.token(), EventFlags::IN))
@@ -115,23 +151,24 @@ impl Hub {
         Ok(Hub {
             events,
             environment,
-            tables,
+            tables: &mut tables.hub,
             writer: Role::new(Kind::Writer, writer),
             proxy: Role::new(Kind::Proxy, proxy),
             signals,
             now: now_ms(),
             status: crate::EXIT_SYSTEM,
             monitor: Some(link),
+            pod,
         })
     }
 
     /// Serves until nothing is left to do. The result is the status of the
-    /// container that left last.
+    /// container that left last; 0 for a pod.
     pub(crate) fn serve(&mut self) -> Result<i32, Errno> {
         // What monitor queued comes before the death of what it queued.
         self.read_monitor();
         self.reap();
-        while self.monitor.is_some() || !self.tables.containers.is_empty() {
+        while !self.is_done() {
             if self.writer.link().is_none() && self.proxy.link().is_none() {
                 wire::sys::release_stack();
             }
@@ -148,12 +185,24 @@ impl Hub {
             }
             self.timers();
         }
+        if self.pod.is_some() {
+            self.give_up();
+            return Ok(0);
+        }
         Ok(self.status)
+    }
+
+    fn is_done(&self) -> bool {
+        match &self.pod {
+            Some(pod) => self.pod_is_over(pod),
+            None => self.monitor.is_none() && self.tables.containers.is_empty(),
+        }
     }
 
     fn handle(&mut self, event: &Ready, clients_only: bool) {
         match Source::of(event.token) {
             Some(Source::Listener(key)) if clients_only => self.accept(key),
+            Some(Source::Door(key)) if clients_only => self.accept_door(key),
             _ if clients_only => {}
             Some(Source::Signals) => self.signalled(),
             Some(Source::Monitor) => self.read_monitor(),
@@ -165,7 +214,10 @@ impl Hub {
             Some(Source::Client(key)) => self.drop_client(key, false),
             Some(Source::Pidfd(key)) => self.died(key, 0),
             Some(Source::Oom(key)) => self.look_for_oom(key, Moment::Woken),
-            Some(Source::Listener(_)) | None => {}
+            Some(Source::Rpc) => self.accept_connections(),
+            Some(Source::Connection(key)) => self.connection_ready(key),
+            Some(Source::Worker(key)) => self.read_worker(key),
+            Some(Source::Listener(_) | Source::Door(_)) | None => {}
         }
     }
 
@@ -187,7 +239,8 @@ impl Hub {
     fn next_timer(&self) -> Option<u64> {
         let roles = [self.writer.not_before, self.proxy.not_before].into_iter().flatten();
         let containers = self.tables.containers.iter().filter_map(|(_, c)| c.next_timer());
-        roles.chain(containers).min()
+        let pod = self.pod.iter().filter_map(Pod::next_timer);
+        roles.chain(containers).chain(pod).min()
     }
 
     fn timers(&mut self) {
@@ -203,6 +256,7 @@ impl Hub {
                 self.catch_up(kind);
             }
         }
+        self.pod_timers();
     }
 
     /// The role of that kind.
@@ -232,6 +286,10 @@ mod tests {
             Source::Client(key),
             Source::Pidfd(key),
             Source::Oom(key),
+            Source::Rpc,
+            Source::Connection(key),
+            Source::Worker(key),
+            Source::Door(key),
         ] {
             assert_eq!(Source::of(source.token()), Some(source));
         }

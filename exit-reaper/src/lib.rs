@@ -5,7 +5,8 @@
 //! the attach-proxy when there is input, notifies the host in a container's
 //! name, records the container's end, and runs the exit command. It serves any
 //! number of containers; one, when `monitor` has become it through the conmon
-//! front door.
+//! front door; those of a pod, with more to come, when it was the other one
+//! ([`pod`]).
 //!
 //! # Invariants
 //! * What a role has is a duplicate. Any role may be killed at any moment and
@@ -37,11 +38,12 @@ mod hub;
 mod life;
 mod notify;
 mod oom;
+mod pod;
 mod publish;
 mod role;
 mod serve;
 
-use hub::{Hub, Tables};
+use hub::{AllTables, Hub};
 use wire::Link;
 use wire::start::{Arguments, Once};
 
@@ -52,7 +54,7 @@ const EXIT_SYSTEM: i32 = 111;
 /// Exit status when it was not started by `monitor`.
 const EXIT_USAGE: i32 = 100;
 
-static TABLES: Once<Tables> = Once::new(Tables::new());
+static TABLES: Once<AllTables> = Once::new(AllTables::new());
 
 /// Runs the hub; standard input is the link to `monitor`. The result is the
 /// container's status, as the process's exit status.

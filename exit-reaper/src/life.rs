@@ -7,7 +7,7 @@
 pub(crate) enum State {
     /// It runs.
     Running,
-    /// Its time was up; it has been sent SIGKILL.
+    /// Its time was up, or its pod ends; it has been sent SIGKILL.
     Killed,
     /// It is dead; the log-writer writes out what is left of its output, the
     /// attach-proxy passes on its last notifications.
@@ -27,6 +27,8 @@ pub(crate) enum Event {
     Died,
     /// `--timeout` is over.
     TimedOut,
+    /// The server of its pod ends.
+    Stopped,
     /// Its output is in the log, and what it had to notify has been.
     Drained,
     /// The state has lasted as long as it may (see [`Action`]).
@@ -44,6 +46,8 @@ pub(crate) enum Action {
     Stay,
     /// Kill it, and wait for its death for a bounded time.
     Kill,
+    /// The same, but this is not a time-out.
+    Stop,
     /// Have its output written out and its notifications passed on, for a
     /// bounded time.
     Drain,
@@ -64,6 +68,7 @@ pub(crate) fn next(state: State, event: Event) -> (State, Action) {
     match (state, event) {
         (State::Running, Event::Died) => (State::Draining, Action::Drain),
         (State::Running, Event::TimedOut) => (State::Killed, Action::Kill),
+        (State::Running, Event::Stopped) => (State::Killed, Action::Stop),
         // A frozen container does not die of SIGKILL; we do not wait for ever.
         (State::Killed, Event::Died | Event::Deadline) => (State::Draining, Action::Drain),
         // A disk that never answers must not hide that the container is dead.

@@ -11,15 +11,15 @@ const NAME: &str = "exit-reaper";
 /// Text of a bounded length without allocation.
 pub(crate) type Text = heapless::String<96>;
 
-/// Writes `<persist-dir>/exit` and `<exit-dir>/<cid>`: the status in decimal,
+/// Writes `<persist-dir>/exit` and `<exit-dir>/<cid>`, and the exit files of
+/// a pod's container in the order in which they were asked for: the status in decimal,
 /// no newline, complete the moment the name appears. What cannot be written is
-/// reported and does not keep the other from being written.
+/// reported and does not keep the others from being written.
 pub(crate) fn exit_files(key: Key, fields: Fields<'_>, status: i32) {
     let files = [(Tag::PersistDir, Some(c"exit")), (Tag::ExitDir, fields.string(Tag::Cid))];
-    for (dir, name) in files {
-        let (Some(dir), Some(name)) = (fields.string(dir), name) else {
-            continue;
-        };
+    let files = files.into_iter().filter_map(|(dir, name)| Some((fields.string(dir)?, name?)));
+    let more = fields.strings(Tag::ExitFolder).zip(fields.strings(Tag::ExitName));
+    for (dir, name) in files.chain(more) {
         if let Err(error) = exit_file(key, dir, name, status) {
             let dir = dir.to_str().unwrap_or("?");
             wire::error!(
@@ -64,24 +64,26 @@ fn exit_file(key: Key, dir: &CStr, name: &CStr, status: i32) -> Result<(), Errno
     done
 }
 
-/// Makes `<persist-dir>/oom` and `<bundle>/oom`, empty: memory has run out.
-/// Files that are there already say the same.
+/// Makes `<persist-dir>/oom` and `<bundle>/oom`, and those of a pod's container,
+/// empty: memory has run out. Files that are there already say the same.
 pub(crate) fn oom_files(fields: Fields<'_>) {
-    for dir in [Tag::PersistDir, Tag::Bundle].into_iter().filter_map(|tag| fields.string(tag)) {
-        if let Err(error) = oom_file(dir) {
-            let dir = dir.to_str().unwrap_or("?");
-            wire::error!(NAME, "cannot make {dir}/oom: {error}; may we write there?");
+    let dirs = [Tag::PersistDir, Tag::Bundle].into_iter().filter_map(|tag| fields.string(tag));
+    let more = fields.strings(Tag::OomFolder).zip(fields.strings(Tag::OomName));
+    for (dir, name) in dirs.map(|dir| (dir, c"oom")).chain(more) {
+        if let Err(error) = oom_file(dir, name) {
+            let (dir, name) = (dir.to_str().unwrap_or("?"), name.to_str().unwrap_or("?"));
+            wire::error!(NAME, "cannot make {dir}/{name}: {error}; may we write there?");
         }
     }
 }
 
-fn oom_file(dir: &CStr) -> Result<(), Errno> {
+fn oom_file(dir: &CStr, name: &CStr) -> Result<(), Errno> {
     let flags = OFlags::DIRECTORY | OFlags::PATH | OFlags::CLOEXEC;
     let dir = rustix::fs::open(dir, flags, Mode::empty())?;
     // NONBLOCK: not even a FIFO of that name makes us wait.
     let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::ROTH;
-    rustix::fs::openat(&dir, c"oom", flags, mode).map(drop)
+    rustix::fs::openat(&dir, name, flags, mode).map(drop)
 }
 
 /// Answers the engine's sync pipe with the status, for an exec session. One
@@ -134,6 +136,29 @@ mod tests {
         exit_files(Key(3), Fields::new(&bytes).unwrap(), 137);
         assert_eq!(std::fs::read(dir.join("some-id")).unwrap(), b"137");
         assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 1);
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn a_pods_exit_and_oom_files_are_all_written_whatever_becomes_of_one() {
+        let dir = std::env::temp_dir().join(format!("conmote-pod-files-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let mut bytes = Vec::new();
+        let mut record = Encoder::new(|piece: &[u8]| bytes.extend_from_slice(piece));
+        let there = dir.as_os_str().as_bytes();
+        for (folder, name) in [(there, "one"), (b"/does/not/exist", "two"), (there, "three")] {
+            record.string(Tag::ExitFolder, folder).string(Tag::ExitName, name.as_bytes());
+            record.string(Tag::OomFolder, folder);
+            record.string(Tag::OomName, format!("oom-{name}").as_bytes());
+        }
+        let fields = Fields::new(&bytes).unwrap();
+        oom_files(fields);
+        exit_files(Key(3), fields, 7);
+        for name in ["one", "three"] {
+            assert_eq!(std::fs::read(dir.join(name)).unwrap(), b"7");
+            assert_eq!(std::fs::read(dir.join(format!("oom-{name}"))).unwrap(), b"");
+        }
+        assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 4);
         std::fs::remove_dir_all(&dir).unwrap();
     }
 

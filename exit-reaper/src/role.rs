@@ -1,5 +1,6 @@
 //! Starting the two roles, talking to them, and losing them.
 
+use core::ffi::CStr;
 use wire::sys::{self, Environment, Forked, Mask, SIGPIPE, Strings};
 use wire::{AsFd, BorrowedFd, Errno, Link, Message, OwnedFd};
 
@@ -73,25 +74,13 @@ impl Role {
     }
 
     fn fork(&self, environment: Environment<'static>) -> Result<Running, Errno> {
-        let (link, theirs) = Link::pair()?;
-        match sys::fork()? {
-            Forked::Parent(pid) => Ok(Running { link, pid, sent: 0 }),
-            Forked::Child => {
-                // A write to a closed pipe is an error to them, not their end.
-                let _ = sys::block_only(Mask::of(&[SIGPIPE]));
-                let name = match self.kind {
-                    Kind::Writer => c"log-writer",
-                    Kind::Proxy => c"attach-proxy",
-                };
-                let placed = sys::place_for_exec(&theirs, 0);
-                if let (Ok(()), Some(names)) = (placed, Strings::<2>::new([name])) {
-                    let error = sys::exec(Some(self.program.as_fd()), c"", &names, environment);
-                    let name = name.to_str().unwrap_or("?");
-                    wire::error!("exit-reaper", "cannot start {name}: {error}");
-                }
-                sys::exit(111)
-            }
-        }
+        let name = match self.kind {
+            Kind::Writer => c"log-writer",
+            Kind::Proxy => c"attach-proxy",
+        };
+        // A write to a closed pipe is an error to them, not their end.
+        let (link, pid) = spawn(&self.program, [name], Mask::of(&[SIGPIPE]), environment)?;
+        Ok(Running { link, pid, sent: 0 })
     }
 
     /// Sends a message. A role that has not read hundreds of messages is
@@ -129,6 +118,30 @@ impl Role {
         self.running = None;
         if now.saturating_sub(self.started_at) < MIN_LIFE_MS {
             self.not_before = Some(now + PAUSE_MS);
+        }
+    }
+}
+
+/// Starts one of our programs with these names, the first of which is its own,
+/// and these signals blocked. Its standard input is its end of the link.
+pub(crate) fn spawn<const N: usize>(
+    program: &OwnedFd,
+    names: [&CStr; N],
+    blocked: Mask,
+    environment: Environment<'static>,
+) -> Result<(Link, Pid), Errno> {
+    let (link, theirs) = Link::pair()?;
+    match sys::fork()? {
+        Forked::Parent(pid) => Ok((link, pid)),
+        Forked::Child => {
+            let _ = sys::block_only(blocked);
+            let placed = sys::place_for_exec(&theirs, 0);
+            let name = names.first().map_or("?", |name| name.to_str().unwrap_or("?"));
+            if let (Ok(()), Some(names)) = (placed, Strings::<3>::new(names)) {
+                let error = sys::exec(Some(program.as_fd()), c"", &names, environment);
+                wire::error!("exit-reaper", "cannot start {name}: {error}");
+            }
+            sys::exit(111)
         }
     }
 }

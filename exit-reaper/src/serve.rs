@@ -1,5 +1,6 @@
 //! Giving work to the roles and taking it back.
 
+use crate::container::Client;
 use crate::hub::{Hub, Source};
 use crate::role::Kind;
 use wire::event::EventFlags;
@@ -141,8 +142,8 @@ impl Hub {
         for (name, client) in self.tables.clients.iter_mut() {
             if client.container == key && !client.writer_told {
                 client.writer_told = true;
-                let owner = client.owner;
-                let message = Message::Client { container: key, client: name, owner };
+                let Client { owner, closes, .. } = *client;
+                let message = Message::Client { container: key, client: name, owner, closes };
                 self.writer.send(&message, &[client.socket.as_fd()]);
             }
         }
@@ -195,8 +196,8 @@ impl Hub {
         for (name, client) in self.tables.clients.iter_mut() {
             if client.container == key && client.input && !client.proxy_told {
                 client.proxy_told = true;
-                let owner = client.owner;
-                let message = Message::Client { container: key, client: name, owner };
+                let Client { owner, closes, .. } = *client;
+                let message = Message::Client { container: key, client: name, owner, closes };
                 self.proxy.send(&message, &[client.socket.as_fd()]);
             }
         }
@@ -253,13 +254,24 @@ impl Hub {
                     client.input &= client.container != key;
                 }
             }
-            Message::ReopenAsked { container: key } => {
-                let logs = self.tables.containers.get(key).is_some_and(|c| c.log.is_some());
-                if logs && self.tell_writer(key) {
-                    self.writer.send(&Message::Reopen { container: key }, &[]);
-                }
+            Message::ReopenAsked { container } => self.reopen(container),
+            Message::Reopened { container, failed } => {
+                let answer = if failed { Message::Refused } else { Message::Done };
+                self.reopened(container, answer);
             }
             _ => wire::error!(crate::NAME, "unexpected message from a role"),
+        }
+    }
+
+    /// Has a container's log opened anew. [`Hub::reopened`] follows. If no
+    /// log-writer can be started, it is tried again in [`Hub::catch_up`] where
+    /// somebody waits for it.
+    pub(crate) fn reopen(&mut self, key: Key) {
+        if self.tables.containers.get(key).is_none_or(|container| container.log.is_none()) {
+            return self.reopened(key, Message::Done);
+        }
+        if self.tell_writer(key) {
+            self.writer.send(&Message::Reopen { container: key }, &[]);
         }
     }
 
@@ -301,6 +313,9 @@ impl Hub {
     /// Watches again what a role that does not run would have; starts it
     /// where work is known to wait.
     pub(crate) fn catch_up(&mut self, kind: Kind) {
+        if kind == Kind::Writer {
+            self.reopen_again();
+        }
         let mut from = 0;
         while let Some(key) = self.tables.containers.next_key(from) {
             from = key.slot() + 1;

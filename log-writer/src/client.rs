@@ -67,6 +67,13 @@ impl Client {
         }
     }
 
+    /// Tells it that no more output comes, in the words of conmonrs. Without
+    /// room for that, the end of the connection says the same.
+    pub(crate) fn send_done(&self) {
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        let _ = rustix::net::send(&self.socket, &[0], flags);
+    }
+
     /// Sends output without waiting.
     pub(crate) fn send(&self, which: Which, output: &[u8]) -> Sent {
         let head = [which as u8];

@@ -7,7 +7,8 @@ use crate::source::Moved;
 use rustix::net::Shutdown;
 use wire::event::now_ms;
 use wire::message::Stream as Which;
-use wire::{AsFd, Errno, Key, Message};
+use wire::record::Tag;
+use wire::{AsFd, Errno, Key, Message, Record};
 
 /// Most bytes a terminal's last output may have. It holds less; more comes
 /// from somebody who goes on writing, and is not waited for.
@@ -120,6 +121,8 @@ impl Role {
             return;
         };
         let owed = (container.owed(Which::Stdout), container.owed(Which::Stderr));
+        let done = Record::map(&container.record)
+            .is_ok_and(|record| record.fields().flag(Tag::AttachDone));
         let mut from = 0;
         while let Some(key) = self.tables.clients.next_key(from) {
             from = key.slot() + 1;
@@ -129,6 +132,9 @@ impl Role {
                 && client.stderr >= owed.1
                 && let Some(client) = self.close_client(key)
             {
+                if done {
+                    client.send_done();
+                }
                 // Others hold the socket too; the other end is to see that
                 // this was all.
                 let _ = rustix::net::shutdown(&client.socket, Shutdown::Write);

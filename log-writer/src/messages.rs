@@ -15,7 +15,8 @@ use rustix::pipe::PipeFlags;
 use wire::event::now_ms;
 use wire::link::Refusal;
 use wire::message::Stream as Which;
-use wire::{AsFd, FdSet, Fds, Key, Message, OwnedFd};
+use wire::record::Tag;
+use wire::{AsFd, FdSet, Fds, Key, Message, OwnedFd, Record};
 
 impl Role {
     /// Does everything the hub has asked for so far. `false`: the hub has
@@ -45,7 +46,7 @@ impl Role {
                 self.add_container(container, set, repair, fds)
             }
             Message::Output { container, fds: set } => self.add_output(container, set, fds),
-            Message::Client { container, client, owner } => {
+            Message::Client { container, client, owner, .. } => {
                 self.add_client(container, client, owner, fds)
             }
             Message::DropClient { client, .. } => {
@@ -95,6 +96,11 @@ impl Role {
         let Some(record) = record else { return };
         if let Some(old) = self.container_named(name) {
             self.forget(old);
+        }
+        if let Ok(record) = Record::map(&record)
+            && let Some(name) = record.fields().string(Tag::WriterName)
+        {
+            wire::start::set_name(name);
         }
         let packed = Packed::load(record.as_fd());
         let untold = packed.unpack();
@@ -203,15 +209,18 @@ impl Role {
     }
 
     fn reopen(&mut self, name: Key) {
-        let Some(at) = self.container_named(name) else {
-            return;
-        };
-        let Some(container) = self.tables.containers.get_mut(at) else {
-            return;
-        };
-        if container.files.renew(container.record.as_fd(), &mut self.tables.space) {
-            self.tell_log(at);
+        let at = self.container_named(name);
+        let container = at.and_then(|at| self.tables.containers.get_mut(at));
+        let mut failed = false;
+        if let (Some(at), Some(container)) = (at, container) {
+            let renewed = container.files.renew(container.record.as_fd(), &mut self.tables.space);
+            failed = container.files.is_stuck();
+            if renewed {
+                self.tell_log(at);
+            }
         }
+        // Somebody waits for it, even if the container is gone.
+        self.tell(&Message::Reopened { container: name, failed }, &[]);
     }
 
     /// Drops everything of a container that is not owed to an owner.

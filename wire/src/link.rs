@@ -162,7 +162,8 @@ mod tests {
         // Both ends have the same name.
         let before = duplicates(&read);
 
-        let message = Message::Client { container: Key(7), client: Key(9), owner: false };
+        let message =
+            Message::Client { container: Key(7), client: Key(9), owner: false, closes: true };
         here.send(&message, &[read.as_fd()]).unwrap();
         let (got, fds) = there.receive().unwrap();
         assert_eq!(got, message);

@@ -92,12 +92,14 @@ pub enum Stream {
 pub enum Message {
     // ---- monitor to hub
     /// First of all: how to run. Fds: the signalfd, the log-writer program,
-    /// the attach-proxy program (both O_PATH).
+    /// the attach-proxy program (both O_PATH). With `pod` also the monitor
+    /// program (O_PATH), the listening RPC socket, and the pod's record.
     Start {
         /// Serve a pod: stay when no container is left.
         pod: bool,
     },
-    /// Take over a container. Fds: `fds`.
+    /// Take over a container. Fds: `fds`. A worker gets `Adopted` or
+    /// `Refused`; it is the parent of nothing, the hub is.
     Adopt {
         /// Its pid; 0 if it never came to be, then its status is taken as -1.
         pid: u32,
@@ -134,6 +136,9 @@ pub enum Message {
         client: Key,
         /// Connected before the container was started: output waits for it.
         owner: bool,
+        /// The end of its input is the end of the container's, whatever the
+        /// record says.
+        closes: bool,
     },
     /// A client is gone. attach-proxy: what it has sent is still delivered, then
     /// its input counts as ended; no `InputDone` comes any more.
@@ -145,7 +150,8 @@ pub enum Message {
         /// It fell behind and we are dropping it: its input has not ended.
         behind: bool,
     },
-    /// log-writer: close the log and open it again by its name.
+    /// log-writer: close the log and open it again by its name; answered by
+    /// `Reopened`.
     Reopen {
         /// Whose.
         container: Key,
@@ -181,6 +187,13 @@ pub enum Message {
     Log {
         /// Whose.
         container: Key,
+    },
+    /// The answer to `Reopen`, after `Log` if that is due.
+    Reopened {
+        /// Whose.
+        container: Key,
+        /// The log could not be opened anew, and is as it was.
+        failed: bool,
     },
     /// Writing to the client failed, or it fell too far behind: drop it.
     ClientGone {
@@ -219,6 +232,52 @@ pub enum Message {
         /// Whose.
         container: Key,
     },
+
+    // ---- hub to worker: its work, then answers, one to each request
+    /// First of all: a connection to serve. Fds: the connection, the pod's
+    /// record. The hub keeps no duplicate of the connection.
+    Serve,
+    /// The hub has the container.
+    Adopted {
+        /// Its name from now on.
+        container: Key,
+    },
+    /// Here is the container. Fds: `fds`.
+    Found {
+        /// Its name.
+        container: Key,
+        /// Its pid.
+        pid: u32,
+        /// RECORD, and TTY if it has one.
+        fds: FdSet,
+    },
+    /// There is no such container, or no more.
+    NotFound,
+    /// What was asked for is done.
+    Done,
+    /// It cannot be done: a table is full, or a descriptor is not what it
+    /// should be.
+    Refused,
+
+    // ---- worker to hub; beside `Adopt`
+    /// Which container has this id? Execs are not looked at. Fds: a record
+    /// with nothing but the id.
+    Find,
+    /// Accept attach clients at this socket, too. Fds: the listening socket.
+    Listen {
+        /// Whose clients.
+        container: Key,
+        /// The end of a client's input is the end of the container's.
+        closes: bool,
+    },
+    /// Have the container's logs opened anew.
+    ReopenLog {
+        /// Whose.
+        container: Key,
+    },
+    /// The connection has nothing to do; the worker goes. Not answered. Fds:
+    /// the connection.
+    Park,
 }
 
 impl Message {
@@ -230,7 +289,9 @@ impl Message {
             Adopt { pid, fds } => (2, fds.0, pid, 0),
             Container { container, fds, repair } => (4, fds.0, container.0, u32::from(repair)),
             Output { container, fds } => (5, fds.0, container.0, 0),
-            Client { container, client, owner } => (6, u16::from(owner), container.0, client.0),
+            Client { container, client, owner, closes } => {
+                (6, u16::from(owner) | u16::from(closes) << 1, container.0, client.0)
+            }
             DropClient { container, client, behind } => {
                 (7, u16::from(behind), container.0, client.0)
             }
@@ -246,6 +307,17 @@ impl Message {
             CloseStdin { container } => (17, 0, container.0, 0),
             ReopenAsked { container } => (18, 0, container.0, 0),
             Notification { container } => (19, 0, container.0, 0),
+            Serve => (40, 0, 0, 0),
+            Adopted { container } => (41, 0, container.0, 0),
+            Found { container, pid, fds } => (42, fds.0, container.0, pid),
+            NotFound => (43, 0, 0, 0),
+            Done => (44, 0, 0, 0),
+            Refused => (45, 0, 0, 0),
+            Find => (46, 0, 0, 0),
+            Listen { container, closes } => (47, u16::from(closes), container.0, 0),
+            ReopenLog { container } => (48, 0, container.0, 0),
+            Park => (49, 0, 0, 0),
+            Reopened { container, failed } => (50, u16::from(failed), container.0, 0),
         };
         let [s0, s1] = short.to_le_bytes();
         let [a0, a1, a2, a3] = u32::to_le_bytes(a);
@@ -272,7 +344,9 @@ impl Message {
             2 => Adopt { pid: a, fds: set },
             4 => Container { container, fds: set, repair: flag(b)? },
             5 => Output { container, fds: set },
-            6 => Client { container, client, owner: flag(short.into())? },
+            6 if short < 4 => {
+                Client { container, client, owner: short & 1 != 0, closes: short & 2 != 0 }
+            }
             7 => DropClient { container, client, behind: flag(short.into())? },
             8 => Reopen { container },
             9 => Drain { container },
@@ -293,6 +367,17 @@ impl Message {
             17 => CloseStdin { container },
             18 => ReopenAsked { container },
             19 => Notification { container },
+            40 => Serve,
+            41 => Adopted { container },
+            42 => Found { container, pid: b, fds: set },
+            43 => NotFound,
+            44 => Done,
+            45 => Refused,
+            46 => Find,
+            47 => Listen { container, closes: flag(short.into())? },
+            48 => ReopenLog { container },
+            49 => Park,
+            50 => Reopened { container, failed: flag(short.into())? },
             _ => return None,
         };
         // Unused fields must be zero, so that they can get a meaning later.
@@ -303,12 +388,15 @@ impl Message {
     fn takes(&self, count: usize) -> bool {
         use Message::*;
         match self {
-            Start { .. } => count == 3,
-            Adopt { fds, .. } | Container { fds, .. } => {
+            Start { pod } => count == if *pod { 6 } else { 3 },
+            Adopt { fds, .. } | Container { fds, .. } | Found { fds, .. } => {
                 fds.has(FdSet::RECORD) && count == fds.len()
             }
             Output { fds, .. } => !fds.is_empty() && count == fds.len(),
-            Client { .. } | Log { .. } | Notification { .. } => count == 1,
+            Serve => count == 2,
+            Client { .. } | Log { .. } | Notification { .. } | Find | Listen { .. } | Park => {
+                count == 1
+            }
             _ => count == 0,
         }
     }
@@ -322,7 +410,7 @@ mod tests {
 
     fn any_message() -> impl Strategy<Value = Message> {
         use Message::*;
-        (0..18u8, any::<u32>(), any::<u32>(), any::<bool>(), any::<u16>()).prop_map(
+        (0..29u8, any::<u32>(), any::<u32>(), any::<bool>(), any::<u16>()).prop_map(
             |(kind, a, b, flag, set)| {
                 let (container, client) = (Key(a), Key(b));
                 match kind {
@@ -331,7 +419,7 @@ mod tests {
                     2 => ReopenAsked { container },
                     3 => Container { container, fds: FdSet(set | 1), repair: flag },
                     4 => Output { container, fds: FdSet(set | 4) },
-                    5 => Client { container, client, owner: flag },
+                    5 => Client { container, client, owner: flag, closes: set & 1 == 0 },
                     6 => DropClient { container, client, behind: flag },
                     7 => Reopen { container },
                     8 => Drain { container },
@@ -343,7 +431,18 @@ mod tests {
                     14 if flag => Eof { container, stream: Stream::Stdout },
                     14 => Eof { container, stream: Stream::Stderr },
                     15 => InputDone { container, client },
-                    16 => Notification { container },
+                    16 => Serve,
+                    17 => Adopted { container },
+                    18 => Found { container, pid: b, fds: FdSet(set | 1) },
+                    19 => NotFound,
+                    20 => Done,
+                    21 => Refused,
+                    22 => Find,
+                    23 => Listen { container, closes: flag },
+                    24 => ReopenLog { container },
+                    25 => Park,
+                    26 => Reopened { container, failed: flag },
+                    27 => Notification { container },
                     _ => CloseStdin { container },
                 }
             },
@@ -378,7 +477,8 @@ mod tests {
 
     #[test]
     fn a_message_with_too_few_or_too_many_descriptors_is_refused() {
-        let message = Message::Client { container: Key(1), client: Key(2), owner: true };
+        let message =
+            Message::Client { container: Key(1), client: Key(2), owner: true, closes: false };
         assert!(Message::decode(&message.encode(), 0).is_none());
         assert!(Message::decode(&message.encode(), 1).is_some());
         assert!(Message::decode(&message.encode(), 2).is_none());

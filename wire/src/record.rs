@@ -94,6 +94,33 @@ pub enum Tag {
     /// a path of at most 107 bytes, or `@` and an abstract name; absent when
     /// nobody is to be notified.
     NotifySocket = 31,
+    /// Of a pod: path of the OCI runtime.
+    Runtime = 36,
+    /// Of a pod: its folder (`--runtime-dir`).
+    RuntimeDir = 37,
+    /// Of a pod: `--runtime-root`; absent when the runtime has its own.
+    RuntimeRoot = 38,
+    /// Of a pod: which messages of the server are shown (`--log-level`).
+    LogLevel = 39,
+    /// Folder of a file that gets the exit status. Goes with the
+    /// [`ExitName`](Tag::ExitName) in the same place; any number of times,
+    /// written in this order.
+    ExitFolder = 40,
+    /// Name of that file.
+    ExitName = 41,
+    /// Folder of a file that is made when memory runs out, with its
+    /// [`OomName`](Tag::OomName); any number of times.
+    OomFolder = 42,
+    /// Name of that file.
+    OomName = 43,
+    /// Number: non-zero when attach clients get a packet with nothing but a
+    /// zero after the last output.
+    AttachDone = 44,
+    /// Of a pod: path of the RPC socket, to unlink when the server ends.
+    RpcSocket = 45,
+    /// The name that the log-writer's process takes (proc(5), `comm`): the
+    /// journal notes it with each entry, and readers look for it.
+    WriterName = 46,
 }
 
 /// Writes the fields of a record, piece by piece, to wherever the caller

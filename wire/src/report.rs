@@ -27,6 +27,16 @@ pub fn write(level: Level, program: &str, text: core::fmt::Arguments<'_>) {
     let _ = rustix::io::write(crate::sys::stderr(), text);
 }
 
+/// Writes one message of one line as it is, without priority and name: for a
+/// child that has not become another program yet. Makes one system call, and
+/// nothing else.
+pub fn plain(text: core::fmt::Arguments<'_>) {
+    let mut line = Line { bytes: [0; MAX], len: 0 };
+    let _ = writeln!(line, "{text}");
+    let text = line.bytes.get(..line.len).unwrap_or(&[]);
+    let _ = rustix::io::write(crate::sys::stderr(), text);
+}
+
 struct Line {
     bytes: [u8; MAX],
     len: usize,

@@ -71,6 +71,11 @@ pub fn next_signal(signals: impl AsFd) -> Option<i32> {
     }
 }
 
+/// Whether it is one of the signals that ask a monitor to end.
+pub fn asks_to_end(signal: i32) -> bool {
+    matches!(signal, SIGTERM | SIGINT | SIGQUIT)
+}
+
 /// Passes a signal that asks a monitor to end on to `pid`; any other is not
 /// meant for it.
 pub fn pass_on(signal: i32, pid: Pid) {
@@ -123,13 +128,14 @@ pub enum Forked {
     Parent(Pid),
 }
 
-/// fork(2). For processes with a single thread only, as the roles and
-/// `monitor`'s conmon door are: another thread would be missing in the child
-/// with its locks held.
+/// fork(2). In a process with several threads the child may make system calls
+/// only, until it executes a program: the other threads are missing there, with
+/// their locks held.
 pub fn fork() -> Result<Forked, Errno> {
     // SAFETY: without CLONE_VM the child has its own copy of everything, and
-    // with no other thread it may go on running this program. All pointer
-    // arguments are null, so their order (it differs) does not matter.
+    // may go on running this program; by this function's contract without
+    // what another thread may hold. All pointer arguments are null, so their
+    // order (it differs) does not matter.
     let pid = unsafe { syscall!(Sysno::clone, SIGCHLD, 0, 0, 0, 0) }.map_err(errno)?;
     Ok(match Pid::from_raw(pid as i32) {
         None => Forked::Child,

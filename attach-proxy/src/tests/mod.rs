@@ -93,7 +93,7 @@ impl Hub {
     }
 
     fn attach(&self, container: Key, client: Key, socket: &OwnedFd) {
-        let message = Message::Client { container, client, owner: false };
+        let message = Message::Client { container, client, owner: false, closes: false };
         self.tell(message, &[socket.as_fd()]);
     }
 

@@ -168,6 +168,28 @@ fn the_end_of_a_clients_input_closes_stdin_for_all_if_so_configured() {
 }
 
 #[test]
+fn the_end_of_one_clients_input_closes_stdin_if_that_client_is_so_marked() {
+    let hub = Hub::new();
+    let (stdin, write) = pipe();
+    hub.container(POD, false, &[(FdSet::STDIN, &write)]);
+    drop(write);
+    let ordinary = hub.client(POD, key(0, 1));
+    let (near, far) = socketpair();
+    let client = key(1, 1);
+    let closes = Message::Client { container: POD, client, owner: false, closes: true };
+    hub.tell(closes, &[near.as_fd()]);
+    let marked = Client { socket: far, _hubs: near };
+    ordinary.end_input();
+    hub.hears_input_done(POD, key(0, 1));
+    marked.send(b"last words");
+    marked.end_input();
+    hub.hears_input_done(POD, client);
+    hub.hears_close_stdin(POD);
+    assert_eq!(read_exactly(&stdin, 10), b"last words");
+    assert_eq!(read_some(&stdin, 1), b"");
+}
+
+#[test]
 fn the_end_of_a_clients_input_leaves_stdin_open_otherwise() {
     let hub = Hub::new();
     let (stdin, write) = pipe();

@@ -90,6 +90,11 @@ impl Files {
         self.iter_mut().fold(false, |renewed, log| log.renew(record, space.all()) | renewed)
     }
 
+    /// Whether one of them could not be started anew the last time.
+    pub(crate) fn is_stuck(&self) -> bool {
+        [&self.k8s, &self.json].into_iter().flatten().any(LogFile::is_stuck)
+    }
+
     /// Ends them: says what was dropped, puts everything on the disk.
     pub(crate) fn finish(&mut self, record: BorrowedFd<'_>) {
         let mapped = Record::map(record);

@@ -263,6 +263,11 @@ impl LogFile {
         }
     }
 
+    /// Whether the last attempt to start it anew failed.
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.stuck
+    }
+
     /// Ends the log: says what was dropped, if that is still untold, and has
     /// everything put on the disk.
     pub(crate) fn finish(&mut self, record: BorrowedFd<'_>, now: Timespec, sync: bool) {

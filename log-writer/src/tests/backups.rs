@@ -229,6 +229,7 @@ fn a_record_torn_in_a_file_that_the_hub_does_not_know_is_taken_away() {
     std::fs::write(hub.scratch.path("log"), format!("{whole}2024-02-29T2")).unwrap();
     hub.send(Message::Reopen { container }, &[]);
     hub.expect(Message::Log { container });
+    hub.expect(Message::Reopened { container, failed: false });
     let out = hub.stdout(container);
     print(&out, b"next\n");
     hub.drain(container);

@@ -1,6 +1,7 @@
 //! The end of containers, and of the log-writer.
 
 use super::Hub;
+use super::hub::Options;
 use super::io::{numbered, packet, pipe, print, print_some, read};
 use super::scratch::printed;
 use std::sync::Arc;
@@ -117,6 +118,21 @@ fn clients_that_have_everything_see_the_end() {
     hub.drain(container);
     assert_eq!(packet(&client), b"\x02last words");
     assert_eq!(packet(&client), b"");
+}
+
+#[test]
+fn clients_of_a_pod_are_told_that_no_more_comes_after_the_last_byte() {
+    let hub = Hub::busy();
+    let options = Options { attach_done: true, ..Options::default() };
+    let container = hub.container_with(1, options);
+    let clients = [hub.client(container, 1, true), hub.client(container, 2, false)];
+    print(&hub.stdout(container), b"last words");
+    hub.drain(container);
+    for client in &clients {
+        assert_eq!(packet(client), b"\x02last words");
+        assert_eq!(packet(client), b"\0");
+        assert_eq!(packet(client), b"");
+    }
 }
 
 #[test]

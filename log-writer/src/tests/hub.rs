@@ -41,6 +41,8 @@ pub(crate) struct Options {
     pub(crate) allowed: Option<PathBuf>,
     /// It logs to the journal.
     pub(crate) journal: bool,
+    /// Its clients are told when no more output comes.
+    pub(crate) attach_done: bool,
 }
 
 impl Hub {
@@ -140,6 +142,7 @@ impl Hub {
         if let Some(directory) = options.allowed {
             encoder.string(Tag::LogAllowed, c_path(&directory).as_bytes());
         }
+        encoder.number(Tag::AttachDone, options.attach_done.into());
         if options.journal {
             encoder.bytes(Tag::Journal, super::journal::FIELDS);
         }
@@ -243,7 +246,7 @@ impl Hub {
 
     fn attach(&self, container: Key, number: u32, owner: bool, socket: OwnedFd) {
         let client = Key(number);
-        let message = Message::Client { container, client, owner };
+        let message = Message::Client { container, client, owner, closes: false };
         self.send(message, &[&socket]);
         self.clients.borrow_mut().push(socket);
     }

@@ -98,6 +98,7 @@ fn both_files_are_reopened_and_the_hub_gets_both() {
     hub.send(Message::Reopen { container }, &[]);
     let both = hub.expect(Message::Log { container });
     assert_eq!(bundle::open(&both[0]).unwrap().len(), 2);
+    hub.expect(Message::Reopened { container, failed: false });
     print(&out, b"two\n");
     packet(&client);
     // A later log-writer goes on in the same files.

@@ -133,6 +133,7 @@ fn a_log_is_not_reopened_where_logs_may_not_be() {
     std::fs::rename(&allowed, &moved).unwrap();
     symlink(&other, &allowed).unwrap();
     hub.send(Message::Reopen { container }, &[]);
+    hub.expect(Message::Reopened { container, failed: true });
     print(&out, b"two\n");
     packet(&client);
     assert_eq!(std::fs::read_dir(&other).unwrap().count(), 0);
@@ -143,6 +144,7 @@ fn a_log_is_not_reopened_where_logs_may_not_be() {
     std::fs::rename(allowed.join("log"), allowed.join("old")).unwrap();
     hub.send(Message::Reopen { container }, &[]);
     hub.expect(Message::Log { container });
+    hub.expect(Message::Reopened { container, failed: false });
     print(&out, b"three\n");
     hub.drain(container);
     let file = |name: &str| printed(&std::fs::read(allowed.join(name)).unwrap(), "stdout");
@@ -159,6 +161,7 @@ fn a_reopened_log_does_not_follow_a_link_out_of_the_allowed_directory() {
     std::fs::rename(hub.scratch.path("log"), hub.scratch.path("old")).unwrap();
     symlink(outside.path("victim"), hub.scratch.path("log")).unwrap();
     hub.send(Message::Reopen { container }, &[]);
+    hub.expect(Message::Reopened { container, failed: true });
     let out = hub.stdout(container);
     print(&out, b"one\n");
     hub.drain(container);

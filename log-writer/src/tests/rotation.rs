@@ -98,6 +98,7 @@ fn reopening_goes_to_the_name_after_the_log_was_renamed() {
     packet(&client);
     hub.send(Message::Reopen { container }, &[]);
     hub.expect(Message::Log { container });
+    hub.expect(Message::Reopened { container, failed: false });
     print(&out, b"after\n");
     hub.drain(container);
     assert_eq!(printed(&std::fs::read(old).unwrap(), "stdout"), b"before\nbetween\n");
@@ -119,6 +120,7 @@ fn a_log_that_cannot_be_reopened_goes_on_in_the_old_file() {
     std::fs::hard_link(directory.join("log"), &kept).unwrap();
     std::fs::remove_dir_all(&directory).unwrap();
     hub.send(Message::Reopen { container }, &[]);
+    hub.expect(Message::Reopened { container, failed: true });
     print(&out, b"two\n");
     hub.drain(container);
     assert_eq!(printed(&std::fs::read(kept).unwrap(), "stdout"), b"one\ntwo\n");

@@ -1,0 +1,196 @@
+//! Workers: what they are given, and what they ask for.
+
+use crate::container::Container;
+use crate::hub::{Hub, Source};
+use crate::role::spawn;
+use rustix::net::Shutdown;
+use rustix::process::{Pid, Signal};
+use wire::event::EventFlags;
+use wire::link::Refusal;
+use wire::sys::{Mask, SIGINT, SIGPIPE, SIGTERM};
+use wire::{AsFd, BorrowedFd, Errno, FdSet, Fds, Key, Link, Message, OwnedFd};
+
+/// A worker: the monitor program, serving one connection.
+pub(super) struct Worker {
+    link: Link,
+    pid: Pid,
+    /// It waits until the log of that container is open anew.
+    awaits: Option<Key>,
+}
+
+impl Hub {
+    /// Starts a worker for a connection, which is its own from then on.
+    pub(super) fn start_worker(&mut self, connection: OwnedFd) -> Result<(), (Errno, OwnedFd)> {
+        let Some(pod) = &mut self.pod else { return Ok(()) };
+        // Signals are ours to act on: what a terminal sends reaches all.
+        let blocked = Mask::of(&[SIGPIPE, SIGINT, SIGTERM]);
+        let names = [c"conmonrs", c"serve-rpc"];
+        let (link, pid) = match spawn(&pod.program, names, blocked, self.environment) {
+            Ok(started) => started,
+            Err(error) => return Err((error, connection)),
+        };
+        if let Err(error) = link.send(&Message::Serve, &[connection.as_fd(), pod.record.as_fd()]) {
+            kill(pid);
+            return Err((error, connection));
+        }
+        let Ok(key) = pod.tables.workers.insert(Worker { link, pid, awaits: None }) else {
+            kill(pid);
+            return Err((Errno::NFILE, connection));
+        };
+        if let Some(worker) = pod.tables.workers.get(key) {
+            let token = Source::Worker(key).token();
+            if self.events.add(&worker.link, token, EventFlags::IN).is_err() {
+                // Its requests would never be heard.
+                kill(pid);
+                self.lose_worker(key);
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads what a worker has sent.
+    pub(crate) fn read_worker(&mut self, key: Key) {
+        loop {
+            let Some(pod) = &self.pod else { return };
+            let Some(worker) = pod.tables.workers.get(key) else { return };
+            match worker.link.receive() {
+                Ok((message, fds)) => self.worker_says(key, message, fds),
+                Err(Refusal::Empty) => return,
+                Err(Refusal::Garbage) => {
+                    wire::error!(crate::NAME, "garbage from a worker; ending it");
+                    kill(worker.pid);
+                    return self.lose_worker(key);
+                }
+                Err(Refusal::Closed | Refusal::Failed(_)) => return self.lose_worker(key),
+            }
+        }
+    }
+
+    fn worker_says(&mut self, from: Key, message: Message, mut fds: Fds) {
+        // It has been told that it gets no answers any more.
+        let stops = self.pod.as_ref().is_some_and(|pod| pod.stops());
+        match (message, fds.pop()) {
+            (Message::Park, Some(connection)) => self.keep(connection),
+            _ if stops => {}
+            (Message::Adopt { pid, fds: set }, Some(last)) => {
+                // There was room for it.
+                let _ = fds.push(last);
+                let answer = match Container::adopt(pid, set, fds, self.now) {
+                    Ok(container) => self.take_over(container),
+                    Err(_) => None,
+                };
+                let adopted = |container| Message::Adopted { container };
+                self.answer(from, answer.map_or(Message::Refused, adopted));
+            }
+            (Message::Find, Some(record)) => self.answer_find(from, &record),
+            (Message::Listen { container, closes }, Some(socket)) => {
+                let answer = if self.tables.containers.get(container).is_none() {
+                    Message::NotFound
+                } else if self.open_door(container, socket, closes).is_ok() {
+                    Message::Done
+                } else {
+                    Message::Refused
+                };
+                self.answer(from, answer);
+            }
+            (Message::ReopenLog { container }, None) => self.reopen_for(from, container),
+            _ => wire::error!(crate::NAME, "unexpected message from a worker"),
+        }
+    }
+
+    fn answer(&mut self, to: Key, message: Message) {
+        let Some(pod) = &self.pod else { return };
+        let Some(worker) = pod.tables.workers.get(to) else { return };
+        send(worker, &message, &[]);
+    }
+
+    fn answer_find(&mut self, from: Key, record: &OwnedFd) {
+        let Some((key, container)) = self.find(record) else {
+            return self.answer(from, Message::NotFound);
+        };
+        let pid = container.pid.map_or(0, |pid| pid.as_raw_nonzero().get().unsigned_abs());
+        let Some(worker) = self.pod.as_ref().and_then(|pod| pod.tables.workers.get(from)) else {
+            return;
+        };
+        let found = |fds| Message::Found { container: key, pid, fds };
+        let record = container.record.as_fd();
+        match &container.tty {
+            Some(tty) => {
+                let fds = FdSet::RECORD.with(FdSet::TTY);
+                send(worker, &found(fds), &[record, tty.as_fd()]);
+            }
+            None => send(worker, &found(FdSet::RECORD), &[record]),
+        }
+    }
+
+    /// Has the log of a container opened anew; the worker is answered when the
+    /// log-writer has done it.
+    fn reopen_for(&mut self, from: Key, container: Key) {
+        if self.tables.containers.get(container).is_none() {
+            return self.answer(from, Message::NotFound);
+        }
+        let worker = self.pod.as_mut().and_then(|pod| pod.tables.workers.get_mut(from));
+        let Some(worker) = worker else { return };
+        worker.awaits = Some(container);
+        self.reopen(container);
+    }
+
+    /// Has logs opened anew for which a log-writer was asked that is gone.
+    pub(crate) fn reopen_again(&mut self) {
+        let mut from = 0;
+        while let Some(pod) = &self.pod
+            && let Some(key) = pod.tables.workers.next_key(from)
+        {
+            from = key.slot() + 1;
+            if let Some(container) = pod.tables.workers.get(key).and_then(|worker| worker.awaits) {
+                self.reopen(container);
+            }
+        }
+    }
+
+    /// Answers those who wait for the log of a container.
+    pub(crate) fn reopened(&mut self, container: Key, answer: Message) {
+        let Some(pod) = &mut self.pod else { return };
+        for (_, worker) in pod.tables.workers.iter_mut() {
+            if worker.awaits.take_if(|awaited| *awaited == container).is_some() {
+                send(worker, &answer, &[]);
+            }
+        }
+    }
+
+    /// A worker is gone. Its connection is, too, if it has not parked it.
+    fn lose_worker(&mut self, key: Key) {
+        let Some(pod) = &mut self.pod else { return };
+        if let Some(worker) = pod.tables.workers.remove(key) {
+            self.events.remove(&worker.link);
+        }
+        if pod.start_at.is_none() {
+            self.serve_waiting();
+        }
+    }
+
+    /// Tells every worker that there will be no more answers: it finishes what
+    /// it is at, and goes.
+    pub(super) fn dismiss_workers(&mut self) {
+        let Some(pod) = &self.pod else { return };
+        for (_, worker) in pod.tables.workers.iter() {
+            let _ = rustix::net::shutdown(&worker.link, Shutdown::Write);
+        }
+    }
+
+    /// Ends those that have not gone.
+    pub(super) fn kill_workers(&mut self) {
+        let Some(pod) = &self.pod else { return };
+        pod.tables.workers.iter().for_each(|(_, worker)| kill(worker.pid));
+    }
+}
+
+/// One request, one answer: there is room. A worker that is not there any more
+/// needs none.
+fn send(worker: &Worker, message: &Message, fds: &[BorrowedFd<'_>]) {
+    let _ = worker.link.send(message, fds);
+}
+
+fn kill(pid: Pid) {
+    let _ = rustix::process::kill_process(pid, Signal::KILL);
+}
