@@ -1,6 +1,6 @@
 //! Becoming the hub: the record, the `Adopt` message, and the exec.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString, OsStr};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use rustix::fs::{Mode, OFlags};
 use wire::sys::{Mask, Strings};
 use wire::{AsFd, BorrowedFd, Errno, FdSet, Link, Message, OwnedFd};
 
-use crate::conmon::setup::c_path;
+use crate::fds::c_path;
 
 /// Most environment variables that are handed on; a program's environment and
 /// arguments together are limited to 6 MB (execve(2)).
@@ -21,6 +21,7 @@ pub struct Programs {
     hub: OwnedFd,
     writer: OwnedFd,
     proxy: OwnedFd,
+    monitor: OwnedFd,
 }
 
 impl Programs {
@@ -52,6 +53,7 @@ impl Programs {
             hub: open("exit-reaper")?,
             writer: open("log-writer")?,
             proxy: open("attach-proxy")?,
+            monitor: open(own.file_name().and_then(OsStr::to_str).unwrap_or("monitor"))?,
         })
     }
 }
@@ -67,15 +69,29 @@ pub struct Container {
     pub fds: Vec<(FdSet, OwnedFd)>,
 }
 
-/// Becomes the hub, with this container in its care. `signals` is the signalfd
-/// whose signals are blocked. Returns only to say why it did not.
-pub fn become_hub(
-    programs: &Programs,
-    signals: &OwnedFd,
-    cid: &CString,
-    container: &Container,
-) -> String {
-    match hand_over(programs, signals, cid, container) {
+/// What the hub of a pod begins with.
+#[derive(Debug)]
+pub struct Pod {
+    /// The listening RPC socket.
+    pub listener: OwnedFd,
+    /// The sealed record of the server.
+    pub record: OwnedFd,
+}
+
+/// What the hub is to do.
+#[derive(Debug)]
+pub enum Work {
+    /// To take care of a container until it is gone.
+    Container(Container),
+    /// To serve a pod until it is told to end.
+    Pod(Pod),
+}
+
+/// Becomes the hub, with this work, and shown with this name beside its own.
+/// `signals` is the signalfd whose signals are blocked. Returns only to say why
+/// it did not.
+pub fn become_hub(programs: &Programs, signals: &OwnedFd, name: &CStr, work: &Work) -> String {
+    match hand_over(programs, signals, name, work) {
         Ok(error) => format!("cannot execute {}: {}", programs.path.display(), text(error)),
         Err(error) => format!("cannot hand over to {}: {}", programs.path.display(), text(error)),
     }
@@ -88,27 +104,42 @@ fn text(error: Errno) -> String {
 fn hand_over(
     programs: &Programs,
     signals: &OwnedFd,
-    cid: &CString,
-    container: &Container,
+    name: &CStr,
+    work: &Work,
 ) -> Result<Errno, Errno> {
     let (link, theirs) = Link::pair()?;
-    let start = [signals.as_fd(), programs.writer.as_fd(), programs.proxy.as_fd()];
-    link.send(&Message::Start { pod: false }, &start)?;
-    let mut fds = vec![(FdSet::RECORD, container.record.as_fd())];
-    fds.extend(container.fds.iter().map(|(bit, fd)| (*bit, fd.as_fd())));
-    fds.sort_by_key(|(bit, _)| bit.0);
-    let set = fds.iter().fold(FdSet::default(), |set, (bit, _)| set.with(*bit));
-    let fds: Vec<BorrowedFd<'_>> = fds.into_iter().map(|(_, fd)| fd).collect();
-    let pid = container.pid.and_then(|pid| u32::try_from(pid).ok()).unwrap_or(0);
-    link.send(&Message::Adopt { pid, fds: set }, &fds)?;
-
-    let names = Strings::<3>::new([c"exit-reaper", cid]).ok_or(Errno::TOOBIG)?;
+    let mut start = vec![signals.as_fd(), programs.writer.as_fd(), programs.proxy.as_fd()];
+    match work {
+        Work::Container(container) => {
+            link.send(&Message::Start { pod: false }, &start)?;
+            send_adopt(&link, container)?;
+        }
+        Work::Pod(pod) => {
+            start.extend([programs.monitor.as_fd(), pod.listener.as_fd(), pod.record.as_fd()]);
+            link.send(&Message::Start { pod: true }, &start)?;
+        }
+    }
+    let names = Strings::<3>::new([c"exit-reaper", name]).ok_or(Errno::TOOBIG)?;
     let variables = environment();
     let variables = Strings::<MAX_ENVIRONMENT>::new(variables.iter().map(CString::as_c_str))
         .ok_or(Errno::TOOBIG)?;
     wire::sys::on_signal(wire::sys::SIGPIPE, wire::sys::Disposition::Default)?;
     wire::sys::place_for_exec(&theirs, 0)?;
     Ok(wire::sys::exec(Some(programs.hub.as_fd()), c"", &names, variables.as_environment()))
+}
+
+/// Hands a container to the hub at the other end of `link`.
+///
+/// # Errors
+/// Those of sendmsg(2).
+pub fn send_adopt(link: &Link, container: &Container) -> Result<(), Errno> {
+    let mut fds = vec![(FdSet::RECORD, container.record.as_fd())];
+    fds.extend(container.fds.iter().map(|(bit, fd)| (*bit, fd.as_fd())));
+    fds.sort_by_key(|(bit, _)| bit.0);
+    let set = fds.iter().fold(FdSet::default(), |set, (bit, _)| set.with(*bit));
+    let fds: Vec<BorrowedFd<'_>> = fds.into_iter().map(|(_, fd)| fd).collect();
+    let pid = container.pid.and_then(|pid| u32::try_from(pid).ok()).unwrap_or(0);
+    link.send(&Message::Adopt { pid, fds: set }, &fds)
 }
 
 /// Our environment, `NAME=value` each.

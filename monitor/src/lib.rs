@@ -10,11 +10,15 @@
 pub mod client;
 pub mod conmon;
 pub mod execute;
+pub mod fds;
 pub mod handover;
 pub mod inherited;
 pub mod log;
 pub mod oom;
 pub mod pod;
 pub mod runtime;
+pub mod socket;
+pub mod supervise;
 pub mod sync_pipe;
+pub mod terminal;
 pub mod zone;

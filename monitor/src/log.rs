@@ -53,6 +53,27 @@ pub fn system_log() -> Option<wire::OwnedFd> {
     Some(socket)
 }
 
+/// Where the journal takes lines of text (sd_journal_stream_fd(3)).
+const JOURNAL_SOCKET: &str = "/run/systemd/journal/stdout";
+
+/// A stream to the journal, one message a line, for programs that inherit it
+/// as their standard error; `<N>` in front of a line is its priority. `None` if
+/// there is no journal. A journal that is stuck loses messages.
+pub fn journal(identifier: &str) -> Option<wire::OwnedFd> {
+    use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+    let kind = SocketType::STREAM;
+    let flags = SocketFlags::CLOEXEC;
+    let socket = rustix::net::socket_with(AddressFamily::UNIX, kind, flags, None).ok()?;
+    let address = SocketAddrUnix::new(JOURNAL_SOCKET).ok()?;
+    rustix::net::connect(&socket, &address).ok()?;
+    // Identifier, unit, priority, whether lines have theirs; then whether to
+    // pass them on to syslog, the kernel's log, and the console.
+    let header = format!("{identifier}\n\n6\n1\n0\n0\n0\n");
+    rustix::io::write(&socket, header.as_bytes()).ok()?;
+    rustix::io::ioctl_fionbio(&socket, true).ok()?;
+    Some(socket)
+}
+
 struct Logger {
     stderr: env_logger::Logger,
     syslog: Option<Syslog>,

@@ -8,8 +8,7 @@ fn main() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().collect();
     let name = args.first().map(Path::new).and_then(Path::file_name);
     if name.is_some_and(|name| name == "conmonrs") {
-        eprintln!("conmonrs: the pod server is not built yet; use conmonrs itself for CRI-O pods");
-        return ExitCode::FAILURE;
+        return monitor::pod::run(args.get(1..).unwrap_or_default());
     }
     monitor::conmon::run(args.get(1..).unwrap_or_default())
 }

@@ -12,7 +12,7 @@ use rustix::fs::{Mode, OFlags};
 use wire::oom::Counts;
 use wire::{Errno, OwnedFd};
 
-use crate::conmon::setup::c_path;
+use crate::fds::c_path;
 use crate::inherited::text;
 
 /// Where the hierarchies are mounted (cgroups(7)).

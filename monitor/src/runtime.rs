@@ -8,10 +8,11 @@ use std::path::Path;
 use rustix::fs::Mode;
 use rustix::process::{Pid, Signal};
 use wire::sys::{Forked, Mask};
-use wire::{Errno, OwnedFd};
+use wire::{Errno, FdSet, OwnedFd};
 
 use crate::conmon::config::{Config, Mode as Job};
 use crate::execute::execute;
+use crate::fds::{self, Ours};
 
 /// What the runtime's process gets.
 #[derive(Debug, Default)]
@@ -22,6 +23,43 @@ pub struct Stdio {
     pub stdout: Option<OwnedFd>,
     /// `None`: `/dev/null`.
     pub stderr: Option<OwnedFd>,
+}
+
+impl Stdio {
+    /// Pipes for what the container has: our ends go to `fds`. With a terminal
+    /// there is only the one for errors, and it is the runtime's alone.
+    ///
+    /// # Errors
+    /// When descriptors have run out.
+    pub fn open(
+        stdin: bool,
+        terminal: bool,
+        fds: &mut Vec<(FdSet, OwnedFd)>,
+    ) -> Result<Self, String> {
+        let mut stdio = Stdio::default();
+        if !terminal {
+            if stdin {
+                let pipe = fds::pipe(Ours::Write)?;
+                stdio.stdin = Some(pipe.theirs);
+                fds.push((FdSet::STDIN, pipe.ours));
+            }
+            let pipe = fds::pipe(Ours::Read)?;
+            stdio.stdout = Some(pipe.theirs);
+            fds.push((FdSet::STDOUT, pipe.ours));
+        }
+        let pipe = fds::pipe(Ours::Read)?;
+        stdio.stderr = Some(pipe.theirs);
+        fds.push((FdSet::STDERR, pipe.ours));
+        Ok(stdio)
+    }
+
+    /// Lets everybody open the pipes anew by their names in /proc: a user of
+    /// the container other than root may want to.
+    pub fn open_to_all(&self) {
+        for pipe in [&self.stdin, &self.stdout, &self.stderr].into_iter().flatten() {
+            let _ = rustix::fs::fchmod(pipe, Mode::RWXU | Mode::RWXG | Mode::RWXO);
+        }
+    }
 }
 
 /// The runtime's arguments, in conmon's order.
@@ -132,7 +170,7 @@ fn become_runtime(call: &Call<'_>, parent: Pid) -> String {
 }
 
 /// A bare name is that of a file in the working directory.
-fn path_without_search(program: &Path) -> OsString {
+pub fn path_without_search(program: &Path) -> OsString {
     if program.as_os_str().as_encoded_bytes().contains(&b'/') {
         return program.into();
     }
@@ -146,10 +184,7 @@ fn connect(stdio: &Stdio) -> Result<(), Errno> {
     }
     let flags = rustix::fs::OFlags::RDWR | rustix::fs::OFlags::CLOEXEC;
     let null = rustix::fs::open("/dev/null", flags, Mode::empty())?;
-    // A user of the container other than root may open /dev/stdout anew.
-    for pipe in [&stdio.stdin, &stdio.stdout, &stdio.stderr].into_iter().flatten() {
-        let _ = rustix::fs::fchmod(pipe, Mode::RWXU | Mode::RWXG | Mode::RWXO);
-    }
+    stdio.open_to_all();
     rustix::stdio::dup2_stdin(stdio.stdin.as_ref().unwrap_or(&null))?;
     rustix::stdio::dup2_stdout(stdio.stdout.as_ref().unwrap_or(&null))?;
     rustix::stdio::dup2_stderr(stdio.stderr.as_ref().unwrap_or(&null))

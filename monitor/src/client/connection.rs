@@ -14,7 +14,7 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use wire::{AsFd, Errno, OwnedFd};
 
 use super::{Error, lossy, no_message};
-use crate::conmon::setup::c_path;
+use crate::fds::c_path;
 use crate::inherited::text;
 use crate::pod::rpc::incoming::{Frame, Incoming, Progress};
 use crate::pod::rpc::outgoing::Outgoing;
@@ -88,6 +88,12 @@ impl Connection {
     fn send(&self, message: &Builder<HeapAllocator>) {
         let _sending = self.sending.lock().unwrap_or_else(PoisonError::into_inner);
         Outgoing::new(self.stream.as_fd(), PATIENCE).message(message);
+    }
+
+    /// Ends the connection, for both sides.
+    pub(super) fn disconnect(&self) {
+        // Fails only when the other side has done it.
+        let _ = rustix::net::shutdown(&self.stream, rustix::net::Shutdown::Both);
     }
 
     /// Waits for the answer to a question. One of the threads that wait reads,

@@ -83,6 +83,11 @@ impl Client {
         Client::new(stream)
     }
 
+    /// Ends the connection: calls in flight have no answer any more.
+    pub fn disconnect(&self) {
+        self.connection.disconnect();
+    }
+
     /// Begins on a stream that is connected already.
     ///
     /// # Errors

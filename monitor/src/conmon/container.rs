@@ -10,15 +10,16 @@ use rustix::process::{Pid, Signal};
 use wire::{AsFd, FdSet, Link, OwnedFd};
 
 use super::config::{ApiVersion, Config, Mode as Job};
+use super::ending;
 use super::record::{self, MAX_EXIT_ARGS};
-use super::setup::{self, Ours, Paths};
-use super::terminal::{self, ConsoleSocket};
-use super::{ending, supervise};
-use crate::handover::{self, Container, Programs};
+use super::setup::{self, Paths};
+use crate::handover::{self, Container, Programs, Work};
 use crate::inherited;
 use crate::oom;
 use crate::runtime::{self, Call, PidFile, Stdio};
+use crate::supervise::{self, PassOn};
 use crate::sync_pipe::SyncPipe;
+use crate::terminal::{self, ConsoleSocket};
 
 /// Most bytes of the runtime's standard error that go into a message.
 const MAX_MESSAGE: usize = 8191;
@@ -175,8 +176,13 @@ fn start(
     let outputs = [FdSet::STDOUT, FdSet::STDERR];
     let pipes: Vec<&OwnedFd> =
         fds.iter().filter(|(bit, _)| outputs.contains(bit)).map(|(_, fd)| fd).collect();
-    let outcome =
-        supervise::runtime(pid, signals, console.as_ref(), &pipes, config.mode == Job::Create);
+    let outcome = supervise::runtime(
+        pid,
+        &mut PassOn(signals),
+        console.as_ref(),
+        &pipes,
+        config.mode == Job::Create,
+    );
     drop(console);
 
     let mut first_words = outcome.first_words;
@@ -244,30 +250,16 @@ fn start(
 }
 
 /// The container's standard input, output and error: the runtime's ends, and
-/// in `fds` ours. With a terminal the pipe for errors is the runtime's alone.
+/// in `fds` ours.
 fn open_stdio(
     config: &Config,
     fds: &mut Vec<(FdSet, OwnedFd)>,
 ) -> Result<(Stdio, Option<ConsoleSocket>), String> {
-    let mut stdio = Stdio::default();
     if config.log.passthrough && !config.terminal {
-        return Ok((stdio, None));
+        return Ok((Stdio::default(), None));
     }
     let console = config.terminal.then(ConsoleSocket::new).transpose()?;
-    if !config.terminal {
-        if config.stdin {
-            let pipe = setup::pipe(Ours::Write)?;
-            stdio.stdin = Some(pipe.theirs);
-            fds.push((FdSet::STDIN, pipe.ours));
-        }
-        let pipe = setup::pipe(Ours::Read)?;
-        stdio.stdout = Some(pipe.theirs);
-        fds.push((FdSet::STDOUT, pipe.ours));
-    }
-    let pipe = setup::pipe(Ours::Read)?;
-    stdio.stderr = Some(pipe.theirs);
-    fds.push((FdSet::STDERR, pipe.ours));
-    Ok((stdio, console))
+    Ok((Stdio::open(config.stdin, config.terminal, fds)?, console))
 }
 
 /// The log files, in one descriptor for the hub.
@@ -341,7 +333,7 @@ fn hand_over(
     }
     let cid = CString::new(config.cid.as_bytes()).unwrap_or_default();
     drop(spare);
-    handover::become_hub(programs, signals, &cid, &container)
+    handover::become_hub(programs, signals, &cid, &Work::Container(container))
 }
 
 fn number(name: &&str) -> Option<i32> {

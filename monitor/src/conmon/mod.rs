@@ -11,10 +11,7 @@ pub mod ending;
 pub mod files;
 pub mod record;
 pub mod setup;
-pub mod socket;
 pub mod strerror;
-pub mod supervise;
-pub mod terminal;
 
 pub use command_line::{Stop, read as read_command_line};
 pub use config::Config;
@@ -77,8 +74,10 @@ fn begin(config: Config, inherited_fds: Vec<i32>) -> Result<ExitCode, String> {
     }
 }
 
-/// The score we had; the runtime and the exit command get it back.
-fn raise_oom_protection() -> Option<String> {
+/// Has the kernel spare this process when memory runs out. The result is the
+/// score we had, which the runtime and the exit command get back; `None`: that
+/// was not allowed.
+pub fn raise_oom_protection() -> Option<String> {
     const PATH: &str = "/proc/self/oom_score_adj";
     let old = fs::read_to_string(PATH).ok()?.trim().to_owned();
     if let Err(error) = fs::write(PATH, OOM_SCORE_NEVER) {

@@ -1,10 +1,58 @@
 //! The pod server's front door, called as `conmonrs`: command line, Cap'n
 //! Proto RPC on a unix socket, and what its methods do.
+//!
+//! [`server`] is the process that an engine starts; it becomes the hub. The hub
+//! starts [`worker`]s, which serve connections with [`rpc`], and do in
+//! [`methods`] what is asked of them: whatever has to stay goes to the hub
+//! ([`hub`]).
 
+pub mod arguments;
+pub mod attach;
 pub mod cli;
+pub mod collect;
+pub mod containers;
 pub(crate) mod convert;
+pub mod exec;
+pub mod hub;
+pub mod logs;
+pub mod messages;
+pub mod methods;
+pub mod record;
 pub mod rpc;
 pub mod schema;
+pub mod server;
 pub mod service;
+pub mod settings;
+pub mod spawn;
 pub mod types;
 pub mod version;
+pub mod worker;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use self::cli::{Command, Stop};
+use crate::inherited;
+
+/// Runs the pod server's front door with the arguments after the program's
+/// name: starts a server, or works for one.
+pub fn run(args: &[OsString]) -> ExitCode {
+    if args.first().is_some_and(|word| word == worker::WORD) {
+        return worker::run();
+    }
+    let inherited_fds = inherited::list();
+    match cli::read(args).and_then(|command| begin(command, &inherited_fds)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(stop) => stop.report(),
+    }
+}
+
+fn begin(command: Command, inherited_fds: &[i32]) -> Result<(), Stop> {
+    match command {
+        Command::Serve(options) => {
+            cli::validate(&options)?;
+            server::start(options, inherited_fds)
+        }
+        Command::Pause(_) => Err(Stop::Failed("pause", vec!["it is not built yet".into()])),
+    }
+}

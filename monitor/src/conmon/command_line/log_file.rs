@@ -9,8 +9,8 @@ use rustix::fs::{FileType, Mode, OFlags, fstat};
 use wire::{Errno, OwnedFd};
 
 use crate::conmon::config::LogFile;
-use crate::conmon::setup::c_path;
 use crate::conmon::strerror::strerror;
+use crate::fds::c_path;
 
 /// Permissions of a new log file, less the umask: the engine's group may read.
 const MODE: Mode = Mode::from_raw_mode(0o640);

@@ -4,7 +4,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use super::options::Options;
-use crate::conmon::socket::MAX_NAME;
+use crate::socket::MAX_NAME;
 
 /// The socket to notify, if any.
 ///

@@ -10,8 +10,8 @@ use rustix::pipe::PipeFlags;
 use rustix::termios::{OptionalActions, OutputModes};
 use wire::{Errno, FdSet, OwnedFd};
 
-use super::{setup, socket};
 use crate::inherited::text;
+use crate::{fds, socket};
 
 /// A listening console socket; its name is gone when this is.
 #[derive(Debug)]
@@ -85,7 +85,7 @@ fn prepare(tty: &OwnedFd) -> Result<(), Errno> {
     let mut settings = rustix::termios::tcgetattr(tty)?;
     settings.output_modes |= OutputModes::ONLCR;
     rustix::termios::tcsetattr(tty, OptionalActions::Now, &settings)?;
-    setup::do_not_block(tty)
+    fds::do_not_block(tty)
 }
 
 /// The terminal and the pipe that its output is staged in on the way to the

@@ -2,9 +2,9 @@
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Pid, WaitOptions};
-use wire::{Errno, OwnedFd};
+use wire::{AsFd, BorrowedFd, Errno, OwnedFd};
 
-use super::terminal::ConsoleSocket;
+use crate::terminal::ConsoleSocket;
 
 /// How often to look whether a talkative runtime is about to fill a pipe, in
 /// ms. Nobody reads its output before it ends.
@@ -17,6 +17,8 @@ const MAX_PIPE: usize = 1 << 20;
 pub struct Outcome {
     /// Its exit status; 128 and the signal's number if one killed it.
     pub status: i32,
+    /// Whether a signal killed it.
+    pub killed: bool,
     /// The terminal, if it sent one.
     pub tty: Option<OwnedFd>,
     /// Why the terminal could not be taken.
@@ -25,20 +27,46 @@ pub struct Outcome {
     pub first_words: Vec<u8>,
 }
 
-/// Waits for the runtime to end. Meanwhile takes the terminal, passes on
-/// signals that ask us to end, and keeps `pipes` (errors last) from filling up.
-/// With `chatter` what is in them can only be the runtime's own, and may be
-/// dropped.
+/// What else there is to do while the runtime is at work.
+pub trait Meanwhile {
+    /// What is ready to read when there is; also when the runtime has ended.
+    fn fds(&self) -> Vec<BorrowedFd<'_>>;
+    /// Something may be. `runtime` has not been waited for yet.
+    fn look(&mut self, runtime: Pid);
+}
+
+/// Passes signals that ask us to end on to the runtime; in this signalfd is
+/// SIGCHLD, too.
+pub struct PassOn<'a>(pub &'a OwnedFd);
+
+impl Meanwhile for PassOn<'_> {
+    fn fds(&self) -> Vec<BorrowedFd<'_>> {
+        vec![self.0.as_fd()]
+    }
+
+    fn look(&mut self, runtime: Pid) {
+        while let Some(signal) = wire::sys::next_signal(self.0) {
+            wire::sys::pass_on(signal, runtime);
+        }
+    }
+}
+
+/// Waits for the runtime to end. Meanwhile takes the terminal and keeps `pipes`
+/// (errors last) from filling up. With `chatter` what is in them can only be
+/// the runtime's own, and may be dropped.
 pub fn runtime(
     pid: Pid,
-    signals: &OwnedFd,
+    meanwhile: &mut dyn Meanwhile,
     console: Option<&ConsoleSocket>,
     pipes: &[&OwnedFd],
     chatter: bool,
 ) -> Outcome {
-    let mut outcome = Outcome { status: -1, tty: None, tty_error: None, first_words: Vec::new() };
+    let mut outcome =
+        Outcome { status: -1, killed: false, tty: None, tty_error: None, first_words: Vec::new() };
     loop {
-        let mut polled = vec![PollFd::new(signals, PollFlags::IN)];
+        let fds = meanwhile.fds();
+        let mut polled: Vec<PollFd<'_>> =
+            fds.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();
         let waiting = console.filter(|_| outcome.tty.is_none() && outcome.tty_error.is_none());
         if let Some(console) = waiting {
             polled.push(PollFd::new(&console.listener, PollFlags::IN));
@@ -47,10 +75,8 @@ pub fn runtime(
         // ready. A look now and then is enough to keep a runtime going.
         let pause = Timespec { tv_sec: 0, tv_nsec: PIPE_CHECK_MS * 1_000_000 };
         let _ = rustix::event::poll(&mut polled, Some(&pause));
-        drop(polled);
-        while let Some(signal) = wire::sys::next_signal(signals) {
-            wire::sys::pass_on(signal, pid);
-        }
+        drop((polled, fds));
+        meanwhile.look(pid);
         for pipe in pipes {
             let dropped = make_room(pipe, chatter);
             let errors = pipes.last().is_some_and(|last| std::ptr::eq(*last, *pipe));
@@ -60,7 +86,10 @@ pub fn runtime(
         }
         // Before its end is looked at: it sends the terminal, then it ends.
         let ended = match rustix::process::waitpid(Some(pid), WaitOptions::NOHANG) {
-            Ok(Some((_, status))) => Some(wire::sys::exit_code(status)),
+            Ok(Some((_, status))) => {
+                outcome.killed = status.signaled();
+                Some(wire::sys::exit_code(status))
+            }
             Ok(None) | Err(Errno::INTR) => None,
             Err(_) => Some(-1),
         };

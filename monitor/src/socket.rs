@@ -8,7 +8,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use wire::{Errno, OwnedFd};
 
-use super::setup::c_path;
+use crate::fds::c_path;
 
 /// Connections that may wait before they are accepted. While the runtime works
 /// nobody accepts; conmon's 10 is few for engines that attach in parallel.
@@ -48,12 +48,14 @@ pub fn bind(path: &Path, kind: SocketType, mode: Mode) -> Result<OwnedFd, Errno>
     }
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = rustix::net::socket_with(AddressFamily::UNIX, kind, flags, None)?;
-    let all = Mode::RWXU | Mode::RWXG | Mode::RWXO;
-    let umask = rustix::process::umask(all - mode);
-    let bound = SocketAddrUnix::new(c_path(Path::new(&short))?.as_c_str())
-        .and_then(|at| rustix::net::bind(&socket, &at));
-    rustix::process::umask(umask);
-    bound?;
+    // The name gets the socket's mode, less the umask, which is not for one
+    // thread of several to change.
+    rustix::fs::fchmod(&socket, mode)?;
+    let short = c_path(Path::new(&short))?;
+    rustix::net::bind(&socket, &SocketAddrUnix::new(short.as_c_str())?)?;
+    if mode != Mode::RWXU {
+        rustix::fs::chmod(short.as_c_str(), mode)?;
+    }
     Ok(socket)
 }
 

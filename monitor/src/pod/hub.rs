@@ -1,0 +1,156 @@
+//! A worker's way to the hub: requests and their answers, one at a time.
+
+use std::sync::{Mutex, PoisonError};
+
+use rustix::event::{PollFd, PollFlags};
+use wire::link::Refusal;
+use wire::record::{Encoder, Tag};
+use wire::{AsFd, BorrowedFd, Errno, FdSet, Fds, Key, Link, Message, OwnedFd};
+
+use crate::handover::{self, Container};
+use crate::inherited::text;
+
+/// What there is to say when the hub gives no answers any more.
+pub const ENDING: &str = "the server is ending";
+/// What there is to say of an id that is no container's, or not any more.
+const NOT_FOUND: &str = "child not available";
+
+/// The hub, seen from a worker.
+#[derive(Debug)]
+pub struct Hub {
+    link: Mutex<Link>,
+}
+
+/// A container, as the hub knows it.
+#[derive(Debug)]
+pub struct Found {
+    /// The hub's name for it.
+    pub key: Key,
+    /// Its pid.
+    pub pid: u32,
+    /// Its terminal, if it has one.
+    pub tty: Option<OwnedFd>,
+}
+
+impl Hub {
+    /// Over the link that this process was started with, and the connection
+    /// and record that are the first message on it.
+    ///
+    /// # Errors
+    /// When it was not started by a hub.
+    pub fn new(link: Link) -> Result<(Self, OwnedFd, OwnedFd), String> {
+        let (message, fds) = receive(&link)?;
+        let mut fds = fds.into_iter();
+        match (message, fds.next(), fds.next()) {
+            (Message::Serve, Some(connection), Some(record)) => {
+                Ok((Hub { link: Mutex::new(link) }, connection, record))
+            }
+            _ => Err("not started by exit-reaper on fd 0".into()),
+        }
+    }
+
+    /// A second descriptor of the link, which reports POLLRDHUP (poll(2)) when
+    /// the hub gives no answers any more.
+    ///
+    /// # Errors
+    /// When descriptors have run out.
+    pub fn ending(&self) -> Result<OwnedFd, Errno> {
+        let link = self.link.lock().unwrap_or_else(PoisonError::into_inner);
+        rustix::io::fcntl_dupfd_cloexec(link.as_fd(), 3)
+    }
+
+    /// Hands a container or an exec session over; when this returns, the hub
+    /// has it.
+    ///
+    /// # Errors
+    /// The hub has no room, or is ending.
+    pub fn adopt(&self, container: &Container) -> Result<(), String> {
+        let ask = |link: &Link| handover::send_adopt(link, container);
+        match self.request(ask)? {
+            (Message::Adopted { .. }, _) => Ok(()),
+            _ => Err("too many containers for one server".into()),
+        }
+    }
+
+    /// The container of this id.
+    ///
+    /// # Errors
+    /// There is none, or the hub is ending.
+    pub fn find(&self, id: &str) -> Result<Found, String> {
+        let mut bytes = Vec::new();
+        Encoder::new(|piece: &[u8]| bytes.extend_from_slice(piece))
+            .string(Tag::Cid, id.replace('\0', "").as_bytes());
+        let record = wire::record::seal(&bytes)
+            .map_err(|error| format!("cannot ask for a container: {}", text(error)))?;
+        match self.ask(&Message::Find, &[record.as_fd()])? {
+            (Message::Found { container, pid, fds: set }, fds) => {
+                let mut fds = set.bits().zip(fds);
+                let tty = fds.find(|(bit, _)| *bit == FdSet::TTY).map(|(_, fd)| fd);
+                Ok(Found { key: container, pid, tty })
+            }
+            _ => Err(NOT_FOUND.into()),
+        }
+    }
+
+    /// Has attach clients accepted at a listening socket. With `closes` the
+    /// end of a client's input is the end of the container's.
+    ///
+    /// # Errors
+    /// The container is gone, or the hub has no room or is ending.
+    pub fn listen(&self, container: Key, socket: &OwnedFd, closes: bool) -> Result<(), String> {
+        match self.ask(&Message::Listen { container, closes }, &[socket.as_fd()])? {
+            (Message::Done, _) => Ok(()),
+            (Message::NotFound, _) => Err(NOT_FOUND.into()),
+            _ => Err("too many attach sockets for one server".into()),
+        }
+    }
+
+    /// Has a container's logs opened anew; when this returns, it is done.
+    ///
+    /// # Errors
+    /// The container is gone, a log cannot be opened, or the hub is ending.
+    pub fn reopen_log(&self, container: Key) -> Result<(), String> {
+        match self.ask(&Message::ReopenLog { container }, &[])? {
+            (Message::Done, _) => Ok(()),
+            (Message::NotFound, _) => Err(NOT_FOUND.into()),
+            _ => Err("cannot open the log anew; is its folder there and writable?".into()),
+        }
+    }
+
+    /// Gives the connection back. The worker has nothing left to do then.
+    pub fn park(&self, connection: &OwnedFd) {
+        let link = self.link.lock().unwrap_or_else(PoisonError::into_inner);
+        // Nobody there: the connection ends with us.
+        let _ = link.send(&Message::Park, &[connection.as_fd()]);
+    }
+
+    fn ask(&self, message: &Message, fds: &[BorrowedFd<'_>]) -> Result<(Message, Fds), String> {
+        self.request(|link| link.send(message, fds))
+    }
+
+    fn request(
+        &self,
+        send: impl FnOnce(&Link) -> Result<(), Errno>,
+    ) -> Result<(Message, Fds), String> {
+        let link = self.link.lock().unwrap_or_else(PoisonError::into_inner);
+        send(&link).map_err(|error| format!("cannot reach the hub: {}", text(error)))?;
+        receive(&link)
+    }
+}
+
+fn receive(link: &Link) -> Result<(Message, Fds), String> {
+    loop {
+        match link.receive() {
+            Ok(received) => return Ok(received),
+            Err(Refusal::Empty) => {
+                let mut polled = [PollFd::new(link, PollFlags::IN)];
+                let _ = rustix::event::poll(&mut polled, None);
+            }
+            Err(Refusal::Closed) => return Err(ENDING.into()),
+            Err(Refusal::Garbage) => return Err("garbage from the hub".into()),
+            Err(Refusal::Failed(error)) => {
+                return Err(format!("cannot read from the hub: {}", text(error)));
+            }
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! The methods of the pod server, and where each is done.
+
+use wire::OwnedFd;
+
+use super::containers::Client;
+use super::hub::Hub;
+use super::service::{Call, Service};
+use super::settings::Settings;
+use super::types::*;
+use super::{attach, containers, exec, version};
+
+/// The service that a worker offers on its connection.
+#[derive(Debug)]
+pub struct Methods {
+    settings: Settings,
+    hub: Hub,
+    /// A second descriptor of the connection.
+    connection: OwnedFd,
+}
+
+impl Methods {
+    /// With what the server was started with, and the way to the hub.
+    pub fn new(settings: Settings, hub: Hub, connection: OwnedFd) -> Self {
+        Methods { settings, hub, connection }
+    }
+
+    /// The way to the hub.
+    pub fn hub(&self) -> &Hub {
+        &self.hub
+    }
+}
+
+/// For what comes later.
+fn not_built<T>(method: &str) -> Result<T, String> {
+    Err(format!("{method} is not built yet"))
+}
+
+impl Service for Methods {
+    fn version(&self, _: &Call, request: VersionRequest) -> Result<VersionResponse, String> {
+        let hub = rustix::process::getppid().map_or(0, |pid| pid.as_raw_nonzero().get());
+        Ok(version::version(hub.unsigned_abs(), request.verbose))
+    }
+
+    fn create_container(
+        &self,
+        call: &Call,
+        request: CreateContainerRequest,
+    ) -> Result<CreateContainerResponse, String> {
+        containers::create(
+            &self.settings,
+            &self.hub,
+            &Client { call, connection: &self.connection },
+            &request,
+        )
+    }
+
+    fn exec_sync_container(
+        &self,
+        _: &Call,
+        request: ExecSyncContainerRequest,
+    ) -> Result<ExecSyncContainerResponse, String> {
+        exec::exec(&self.settings, &self.hub, &request)
+    }
+
+    fn attach_container(&self, _: &Call, request: AttachRequest) -> Result<AttachResponse, String> {
+        attach::attach(&self.hub, &request).map(|()| AttachResponse {})
+    }
+
+    fn reopen_log_container(
+        &self,
+        _: &Call,
+        request: ReopenLogRequest,
+    ) -> Result<ReopenLogResponse, String> {
+        attach::reopen_log(&self.hub, &request).map(|()| ReopenLogResponse {})
+    }
+
+    fn set_window_size_container(
+        &self,
+        _: &Call,
+        request: SetWindowSizeRequest,
+    ) -> Result<SetWindowSizeResponse, String> {
+        attach::set_window_size(&self.hub, &request).map(|()| SetWindowSizeResponse {})
+    }
+
+    fn create_namespaces(
+        &self,
+        _: &Call,
+        _: CreateNamespacesRequest,
+    ) -> Result<CreateNamespacesResponse, String> {
+        not_built("createNamespaces")
+    }
+
+    fn start_fd_socket(
+        &self,
+        _: &Call,
+        _: StartFdSocketRequest,
+    ) -> Result<StartFdSocketResponse, String> {
+        not_built("startFdSocket")
+    }
+
+    fn serve_exec_container(
+        &self,
+        _: &Call,
+        _: ServeExecContainerRequest,
+    ) -> Result<ServeExecContainerResponse, String> {
+        not_built("serveExecContainer")
+    }
+
+    fn serve_attach_container(
+        &self,
+        _: &Call,
+        _: ServeAttachContainerRequest,
+    ) -> Result<ServeAttachContainerResponse, String> {
+        not_built("serveAttachContainer")
+    }
+
+    fn serve_port_forward_container(
+        &self,
+        _: &Call,
+        _: ServePortForwardContainerRequest,
+    ) -> Result<ServePortForwardContainerResponse, String> {
+        not_built("servePortForwardContainer")
+    }
+}

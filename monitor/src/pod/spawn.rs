@@ -1,0 +1,164 @@
+//! Starting the OCI runtime from a program with threads, and waiting for it.
+
+use std::ffi::{CStr, CString, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{Mode, OFlags};
+use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions};
+use wire::sys::{Environment, Forked, Mask, Strings};
+use wire::{AsFd, BorrowedFd, Errno, OwnedFd};
+
+use super::service::Call;
+use super::settings::Settings;
+use super::types::Map;
+use crate::fds::c_path;
+use crate::inherited::text;
+use crate::runtime::{Stdio, path_without_search};
+use crate::supervise::Meanwhile;
+
+/// How long a runtime may go on for a client that is gone.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Most arguments, and most environment variables, of a runtime.
+const MAX_TEXTS: usize = 8192;
+
+/// A runtime at work. Not waited for when it is dropped.
+#[derive(Debug)]
+pub struct Runtime<'a> {
+    /// Its process.
+    pub pid: Pid,
+    pidfd: OwnedFd,
+    /// Who wants it to work; `None`: nobody any more.
+    call: Option<&'a Call>,
+    /// When it is killed, once nobody waits for it.
+    kill_at: Option<Instant>,
+}
+
+/// Starts the runtime with these arguments and this environment on top of our
+/// own. Its standard input, output and error are `/dev/null` where `stdio` has
+/// none. It is killed if we die.
+///
+/// # Errors
+/// When no process can be made, or a text has a NUL in it. A program that
+/// cannot be executed is a runtime that fails, with status 127 and a line on
+/// its standard error.
+pub fn start<'a>(
+    settings: &Settings,
+    args: &[OsString],
+    environment: &Map,
+    stdio: Stdio,
+    call: Option<&'a Call>,
+) -> Result<Runtime<'a>, String> {
+    let named = |reason: &str| format!("cannot run {}: {reason}", settings.runtime.display());
+    let failed = |error: Errno| named(&text(error));
+    let path = path_without_search(&settings.runtime);
+    let program = c_path(Path::new(&path)).map_err(failed)?;
+    let names = std::iter::once(settings.runtime.as_os_str());
+    let names: Vec<CString> = names
+        .chain(args.iter().map(OsString::as_os_str))
+        .map(|arg| CString::new(arg.as_bytes()))
+        .collect::<Result<_, _>>()
+        .map_err(|_| named("an argument has a NUL byte in it"))?;
+    let names = Strings::<MAX_TEXTS>::new(names.iter().map(CString::as_c_str))
+        .ok_or_else(|| named("too many arguments"))?;
+    let variables =
+        merged(environment).ok_or_else(|| named("an environment variable has a NUL byte in it"))?;
+    let variables = Strings::<MAX_TEXTS>::new(variables.iter().map(CString::as_c_str))
+        .ok_or_else(|| named("too many environment variables"))?;
+    stdio.open_to_all();
+    let flags = OFlags::RDWR | OFlags::CLOEXEC;
+    let null = rustix::fs::open(c"/dev/null", flags, Mode::empty()).map_err(failed)?;
+    let Stdio { stdin, stdout, stderr } = &stdio;
+    let fds = [stdin, stdout, stderr].map(|fd| fd.as_ref().unwrap_or(&null));
+
+    let pid = match wire::sys::fork().map_err(failed)? {
+        Forked::Parent(pid) => pid,
+        Forked::Child => become_runtime(fds, &program, &names, variables.as_environment()),
+    };
+    let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty()).map_err(|error| {
+        let _ = rustix::process::kill_process(pid, Signal::KILL);
+        let _ = rustix::process::waitpid(Some(pid), WaitOptions::empty());
+        failed(error)
+    })?;
+    let kill_at = call.is_none().then(|| Instant::now() + PATIENCE);
+    Ok(Runtime { pid, pidfd, call, kill_at })
+}
+
+/// In the child of a process with threads: system calls only, for what other
+/// threads hold (the heap, say) stays held for ever.
+fn become_runtime(
+    fds: [&OwnedFd; 3],
+    program: &CStr,
+    names: &Strings<'_, MAX_TEXTS>,
+    environment: Environment<'_>,
+) -> ! {
+    use wire::sys::{Disposition, SIGPIPE, block_only, exec, on_signal, place_for_exec};
+    let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
+    let prepared = on_signal(SIGPIPE, Disposition::Default)
+        .and_then(|()| block_only(Mask::default()))
+        .and_then(|()| {
+            let mut numbers = fds.into_iter().zip(0..);
+            numbers.try_for_each(|(fd, number)| place_for_exec(fd, number))
+        });
+    let error = match prepared {
+        Ok(()) => exec(None, program, names, environment),
+        Err(error) => error,
+    };
+    let program = program.to_str().unwrap_or("?");
+    wire::report::plain(format_args!("cannot execute {program}: {error}"));
+    wire::sys::exit(127)
+}
+
+/// Our environment, with these variables added or changed. `None` if one has a
+/// NUL in it.
+fn merged(more: &Map) -> Option<Vec<CString>> {
+    let own = std::env::vars_os().filter(|(own, _)| more.iter().all(|(name, _)| own != &**name));
+    let own = own.map(|(name, value)| [name, value].map(OsString::into_vec));
+    // Of a name that is there twice, the last counts.
+    let new = more
+        .iter()
+        .enumerate()
+        .filter(|(at, (name, _))| more.iter().skip(at + 1).all(|(later, _)| later != name));
+    let new = new.map(|(_, (name, value))| [name, value].map(|text| text.clone().into_bytes()));
+    own.chain(new).map(|pair| CString::new(pair.join(&b'=')).ok()).collect()
+}
+
+impl Meanwhile for Runtime<'_> {
+    fn fds(&self) -> Vec<BorrowedFd<'_>> {
+        // Ready for ever, once it is.
+        let gone = self.call.filter(|_| self.kill_at.is_none()).map(Call::gone_fd);
+        gone.into_iter().chain([self.pidfd.as_fd()]).collect()
+    }
+
+    fn look(&mut self, runtime: Pid) {
+        if self.kill_at.is_none() && self.call.is_some_and(Call::gone) {
+            self.kill_at = Some(Instant::now() + PATIENCE);
+        }
+        // Killed halfway it may leave anything behind, so it gets its time.
+        if self.kill_at.is_some_and(|at| at <= Instant::now()) {
+            let _ = rustix::process::kill_process(runtime, Signal::KILL);
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_adds_to_the_environment_and_changes_it() {
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let more = vec![pair("PATH", "/x"), pair("NEW", "a=b"), pair("NEW", "c")];
+        let merged = merged(&more).unwrap();
+        let count =
+            |start: &[u8]| merged.iter().filter(|text| text.as_bytes().starts_with(start)).count();
+        assert_eq!(count(b"PATH="), 1);
+        assert!(merged.contains(&c"PATH=/x".to_owned()));
+        assert_eq!(count(b"NEW="), 1);
+        assert!(merged.contains(&c"NEW=c".to_owned()));
+        assert!(super::merged(&vec![pair("A", "\0")]).is_none());
+    }
+}
