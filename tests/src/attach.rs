@@ -16,7 +16,7 @@ pub const PIECE: usize = 8192;
 /// One packet from the monitor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Packet {
-    /// 2 is stdout, 3 is stderr.
+    /// 2 is stdout, 3 is stderr; from a pod server, 0 without bytes is the end of the output.
     pub stream: u8,
     /// What the container wrote.
     pub bytes: Vec<u8>,
@@ -30,6 +30,8 @@ pub struct Client {
     pub stdout: Vec<u8>,
     /// The container's stderr so far.
     pub stderr: Vec<u8>,
+    /// A pod server has said that no more output comes.
+    pub done: bool,
 }
 
 impl Client {
@@ -57,6 +59,7 @@ impl Client {
             socket: sys::connect(libc::SOCK_SEQPACKET, socket)?,
             stdout: Vec::new(),
             stderr: Vec::new(),
+            done: false,
         })
     }
 
@@ -108,6 +111,7 @@ impl Client {
             socket: self.socket.try_clone().context("dup")?,
             stdout: Vec::new(),
             stderr: Vec::new(),
+            done: false,
         })
     }
 
@@ -146,6 +150,7 @@ impl Client {
         match stream {
             2 => self.stdout.extend(bytes),
             3 => self.stderr.extend(bytes),
+            0 if bytes.is_empty() && !self.done => self.done = true,
             other => return Err(Error::new(format!("attach packet of unknown stream {other}"))),
         }
         Ok(Some(Some(Packet { stream: *stream, bytes: bytes.to_vec() })))

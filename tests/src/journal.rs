@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::error::{Context, Error, Result};
@@ -42,12 +43,20 @@ impl Journal {
         let directory = scratch.directory("journal")?;
         let socket = UnixDatagram::bind(directory.join("socket")).context("bind")?;
         socket.set_read_timeout(Some(wait::limit())).context("set a timeout")?;
-        let wrapper = scratch.join("in-namespace");
-        let binary = under_test::binary()?;
-        let text = format!("{WRAPPER}'{}' '{}' \"$@\"\n", directory.display(), binary.display());
+        Ok(Some(Journal { scratch, socket }))
+    }
+
+    /// A program that is `program` where this is the journal.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn wrap(&self, program: &Path) -> Result<PathBuf> {
+        let wrapper = self.scratch.join("in-namespace");
+        let directory = self.scratch.join("journal");
+        let text = format!("{WRAPPER}'{}' '{}' \"$@\"\n", directory.display(), program.display());
         fs::write(&wrapper, text).context("write the wrapper")?;
         fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755)).context("chmod")?;
-        Ok(Some(Journal { scratch, socket }))
+        Ok(wrapper)
     }
 
     /// A call that logs to the journal only.
@@ -64,7 +73,7 @@ impl Journal {
     /// As [`Call::create`].
     pub fn call_of(&self, container: &Container) -> Result<Call> {
         let call = Call::create(&self.scratch, container)?;
-        Ok(call.program(&self.scratch.join("in-namespace")).set("-l", "journald"))
+        Ok(call.program(&self.wrap(&under_test::binary()?)?).set("-l", "journald"))
     }
 
     /// The next entry as it came.

@@ -21,6 +21,7 @@
 //! [`Session`]: the pipes, files and sockets that the engine has in its hands. [`under_test`] says which monitor it is.
 
 pub mod attach;
+pub mod bundle;
 pub mod call;
 pub mod container;
 pub mod error;
@@ -33,6 +34,7 @@ pub mod note;
 pub mod notify;
 pub mod paths;
 pub mod pipe;
+pub mod pod;
 pub mod podman;
 pub mod process;
 pub mod scratch;

@@ -28,7 +28,16 @@ pub(crate) fn dist() -> Result<PathBuf> {
         replace(&built, &folder.join(&program))
             .context(format!("cannot copy {program} into dist/"))?;
     }
+    link(&folder).context("cannot make the link dist/conmonrs")?;
     Ok(folder)
+}
+
+/// Makes the name by which `monitor` is the pod server, beside it.
+pub(crate) fn link(folder: &Path) -> std::io::Result<()> {
+    match std::os::unix::fs::symlink("monitor", folder.join("conmonrs")) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        other => other,
+    }
 }
 
 /// The same programs with their symbols, in a target folder of their own: what `tidy` and `size` look into.

@@ -1,6 +1,6 @@
 //! `install`: the programs to where podman can find them, and the manual page.
 
-use crate::dist::{dist, replace};
+use crate::dist::{dist, link, replace};
 use crate::man;
 use crate::report::{Context, PROGRAMS, Result, root};
 use argh::FromArgs;
@@ -30,6 +30,7 @@ pub(crate) fn main(args: Args) -> Result<ExitCode> {
     fs::create_dir_all(&manual).context(format!("cannot make {}", manual.display()))?;
     replace(&root().join(man::PAGE), &manual.join("monitor.8"))
         .context(format!("cannot write monitor.8 to {}", manual.display()))?;
+    link(&to).context(format!("cannot make the link conmonrs in {}", to.display()))?;
     println!("# Installed. For podman, put these lines into /etc/containers/containers.conf:");
     println!("[engine]\nconmon_path = [\"{}\"]\n", to.join("monitor").display());
     println!("[containers]\nlog_driver = \"k8s-file\"");

@@ -1,6 +1,5 @@
 //! `run`: a container through the four programs, as an engine would run it, without an engine and without an image.
 
-mod bundle;
 mod runtime;
 mod streams;
 mod terminal;

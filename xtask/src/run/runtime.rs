@@ -1,6 +1,5 @@
 //! Which OCI runtime creates the container.
 
-use super::bundle;
 use crate::report::{Context, Result};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -51,7 +50,8 @@ impl Runtime {
     /// Makes the call and the bundle fit this runtime.
     pub(crate) fn prepare(&self, call: Call, scratch: &Scratch) -> Result<Call> {
         let Runtime::Real(path) = self else { return Ok(call) };
-        bundle::isolate(&call.paths().bundle)?;
+        let bundle = &call.paths().bundle;
+        tests::bundle::isolate(bundle).context("cannot prepare the container's root")?;
         Ok(call
             .set("-r", path)
             .without("--runtime-arg")

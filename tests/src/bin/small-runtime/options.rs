@@ -37,6 +37,11 @@ impl Options {
         let mut options = Options { verb: String::new(), given: Vec::new(), arguments: Vec::new() };
         while let Some(word) = words.next() {
             let word = word?;
+            // After the container's id, the command.
+            if options.verb == "exec" && !options.arguments.is_empty() {
+                options.arguments.push(word);
+                continue;
+            }
             if !word.starts_with('-') {
                 match options.verb.is_empty() {
                     true => options.verb = word,
@@ -74,6 +79,11 @@ impl Options {
     pub fn argument(&self, index: usize) -> Result<&str> {
         let found = self.arguments.get(index).map(String::as_str);
         found.ok_or_else(|| Error::new(format!("{} needs {} arguments", self.verb, index + 1)))
+    }
+
+    /// The arguments from this index on.
+    pub fn arguments_from(&self, index: usize) -> &[String] {
+        self.arguments.get(index..).unwrap_or_default()
     }
 
     /// Where the state of all containers is: `SMALL_RUNTIME_ROOT`, else `--root`, else a directory in `/run`.

@@ -7,7 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use tests::{Context, Error, Result, sys, wait};
+use tests::{Context, Error, Result, process, sys, wait};
 
 use crate::container::Container;
 use crate::faults::Faults;
@@ -76,7 +76,8 @@ fn wait_for_hang_up(gate: BorrowedFd<'_>, process: BorrowedFd<'_>) -> Result {
     Ok(())
 }
 
-/// `exec --pid-file P --process SPEC [--detach] [--console-socket S] ID`
+/// `exec --pid-file P --process SPEC [--detach] [--console-socket S] ID`, or with `[--tty] ID COMMAND…` in the place of
+/// the specification.
 pub fn exec(options: &Options) -> Result<i32> {
     let container = Container::named(options)?;
     let faults = Faults::new(None);
@@ -86,7 +87,18 @@ pub fn exec(options: &Options) -> Result<i32> {
     if !container.state()?.alive() {
         return Err(Error::new("cannot exec in a stopped container"));
     }
-    let process = read_json(Path::new(options.required("--process")?))?;
+    let process = match options.value("--process") {
+        Some(path) => read_json(Path::new(path))?,
+        None => json!({
+            "terminal": options.value("--tty").is_some(),
+            "args": options.arguments_from(1),
+            "env": [
+                format!("PATH={}", std::env::var("PATH").unwrap_or_default()),
+                format!("{}={}", process::MARKER, std::env::var(process::MARKER).unwrap_or_default()),
+                format!("{}=exec", process::IN_CONTAINER),
+            ],
+        }),
+    };
     let started = Program::from_process(&process)
         .and_then(|program| launch(options, &program, &faults, None));
     let pid = match started {

@@ -1,6 +1,6 @@
 //! An OCI bundle (runtime-spec, config.md) whose root is made of this machine's own read-only folders.
 
-use crate::report::{Context, Result};
+use crate::error::{Context, Result};
 use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -26,14 +26,18 @@ const CAPABILITIES: [&str; 11] = [
 
 /// Takes the command out of the bundle's `config.json` and puts it into a container with a root of its own,
 /// the network of the host, and nothing to write to but /tmp.
-pub(crate) fn isolate(bundle: &Path) -> Result<()> {
+///
+/// # Errors
+/// `config.json` or the root cannot be read or made.
+pub fn isolate(bundle: &Path) -> Result {
     let path = bundle.join("config.json");
-    let text = fs::read(&path).context(format!("cannot read {}", path.display()))?;
+    let text = fs::read(&path).context(format_args!("cannot read {}", path.display()))?;
     let mut config: Value =
-        serde_json::from_slice(&text).context(format!("cannot parse {}", path.display()))?;
+        serde_json::from_slice(&text).context(format_args!("cannot parse {}", path.display()))?;
     let root = bundle.join("rootfs");
     for folder in ["proc", "dev", "tmp"] {
-        fs::create_dir_all(root.join(folder)).context(format!("cannot make {}", root.display()))?;
+        fs::create_dir_all(root.join(folder))
+            .context(format_args!("cannot make {}", root.display()))?;
     }
     let mut mounts = vec![
         mount("/proc", "proc", "proc", &["nosuid", "noexec", "nodev"]),
@@ -54,7 +58,7 @@ pub(crate) fn isolate(bundle: &Path) -> Result<()> {
     ];
     for name in SHARED {
         mounts.extend(
-            share(name, &root).context(format!("cannot prepare /{name} for the container"))?,
+            share(name, &root).context(format_args!("cannot prepare /{name} for the container"))?,
         );
     }
     config["mounts"] = json!(mounts);
@@ -66,7 +70,7 @@ pub(crate) fn isolate(bundle: &Path) -> Result<()> {
     let sets = ["bounding", "effective", "permitted"];
     config["process"]["capabilities"] =
         sets.into_iter().map(|set| (set.to_string(), json!(CAPABILITIES))).collect();
-    fs::write(&path, config.to_string()).context(format!("cannot write {}", path.display()))
+    fs::write(&path, config.to_string()).context(format_args!("cannot write {}", path.display()))
 }
 
 fn mount(destination: &str, kind: &str, source: &str, options: &[&str]) -> Value {
