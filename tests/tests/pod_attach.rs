@@ -1,7 +1,7 @@
 //! Attach clients, log files and window sizes of a pod's containers.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::thread;
 
 use monitor::pod::types::{AttachRequest, ReopenLogRequest, SetWindowSizeRequest};
@@ -125,8 +125,10 @@ fn the_socket_is_private_its_folder_is_made_and_a_stale_one_replaced() -> Result
     pod.client.attach_container(&request).unwrap();
     assert_eq!(fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o700);
     let first = Client::connect_to(&socket).unwrap();
-    // Asked again, whoever listens there goes on.
+    // Asked again, the socket is still the same.
+    let before = fs::metadata(&socket).unwrap().ino();
     pod.client.attach_container(&request).unwrap();
+    assert_eq!(fs::metadata(&socket).unwrap().ino(), before);
     let second = Client::connect_to(&socket).unwrap();
     assert!(first.is_open() && second.is_open());
 
