@@ -27,6 +27,10 @@ fn a_monitor_that_is_killed_leaves_its_container_running_and_says_nothing() -> R
         session.release()?;
         let container = session.pid()?;
         session.start()?;
+        wait::until("the container to sleep", || {
+            let stat = process::proc_file(container, "stat");
+            Ok(stat.contains(" (sleep) S ").then_some(()))
+        })?;
         sys::kill(session.monitor()?, signal).unwrap();
         session.monitor_gone()?;
         assert!(process::proc_file(container, "stat").contains(" (sleep) S "), "{signal}");
