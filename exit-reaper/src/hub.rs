@@ -31,16 +31,26 @@ impl Tables {
     }
 }
 
+/// Bytes of a page of memory.
+const PAGE: usize = 4096;
+
 /// All tables, with those of pods at the end, where others never touch them.
 #[repr(C)]
 pub(crate) struct AllTables {
     hub: Tables,
+    /// Whole pages up to the next table: `.bss` begins low in a page, so that
+    /// what every pod uses is then in one page, too.
+    apart: [u8; PAGE - size_of::<Tables>() % PAGE],
     pod: crate::pod::Tables,
 }
 
 impl AllTables {
     pub(crate) const fn new() -> Self {
-        AllTables { hub: Tables::new(), pod: crate::pod::Tables::new() }
+        AllTables {
+            hub: Tables::new(),
+            apart: [0; PAGE - size_of::<Tables>() % PAGE],
+            pod: crate::pod::Tables::new(),
+        }
     }
 }
 
