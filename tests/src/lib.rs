@@ -37,6 +37,7 @@ pub mod pipe;
 pub mod pod;
 pub mod podman;
 pub mod process;
+pub mod raw_rpc;
 pub mod scratch;
 pub mod session;
 pub mod soak;
