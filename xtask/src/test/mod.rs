@@ -1,5 +1,6 @@
 //! `test`: everything that tells whether conmote works, counted together, ending with `N passed, N failed`.
 
+mod go;
 pub(crate) mod run;
 pub(crate) mod tools;
 
@@ -67,6 +68,10 @@ pub(crate) fn main(args: Args) -> Result<ExitCode> {
 pub(crate) fn all(strict: bool, filter: Option<&str>) -> Result<ExitCode> {
     let mut count = Count::default();
     count += installed(&tools::FOR_TESTS, strict);
+    let unfit_go = go::unfit().inspect(|problem| println!("test: {problem}"));
+    if strict {
+        count.failed += u64::from(unfit_go.is_some());
+    }
     if filter.is_none() {
         count += guarded("tidy", crate::tidy::check());
         if strict {
@@ -81,6 +86,9 @@ pub(crate) fn all(strict: bool, filter: Option<&str>) -> Result<ExitCode> {
         Err(error) => count += guarded("dist", Err(error)),
         Ok(folder) => {
             count += end_to_end(&HERE, filter, &folder.join("monitor"), strict);
+            if unfit_go.is_none() && (strict || crate::sys::is_root()) {
+                count += go::tests(filter, &folder);
+            }
             if Path::new(ORIGINAL).exists() {
                 println!(
                     "test: the same for the original, {ORIGINAL}: it must pass what we are asked to pass"
@@ -143,7 +151,7 @@ fn guarded(name: &str, outcome: Result<Count>) -> Count {
     })
 }
 
-/// rustfmt and clippy over the whole workspace, warnings being errors.
+/// rustfmt and clippy over the whole workspace, warnings being errors; gofmt over what is in Go.
 fn lints() -> Count {
     let mut fmt = cargo();
     fmt.args(["fmt", "--all", "--check"]);
@@ -152,6 +160,7 @@ fn lints() -> Count {
     let mut count = Count::default();
     count += succeeds("rustfmt", &mut fmt);
     count += succeeds("clippy", &mut clippy);
+    count += guarded("gofmt", go::formatted());
     count
 }
 

@@ -1,19 +1,20 @@
 //! The programs that the tests play with, and how to get them on Debian and its kin.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 /// A program that the tests need, and the Debian packages it takes.
 pub(crate) type Tool = (&'static str, &'static str);
 
 /// What the tests on this machine need.
-pub(crate) const FOR_TESTS: [Tool; 6] = [
+pub(crate) const FOR_TESTS: [Tool; 7] = [
     ("podman", "podman"),
     ("runc", "runc"),
     ("conmon", "conmon"),
     ("busybox", "busybox-static"),
     ("git", "git"),
     ("capnp", "capnproto"),
+    ("go", "golang-go"),
 ];
 
 /// What it takes to make and boot a node; Debian's keys are not everywhere where apt is.
@@ -47,11 +48,16 @@ fn missing(tools: &[Tool]) -> impl Iterator<Item = Tool> {
     tools.iter().copied().filter(|(program, _)| !found(program))
 }
 
-/// True when the program is in PATH, or where a user's PATH does not lead.
 fn found(program: &str) -> bool {
+    find(program).is_some()
+}
+
+/// A program in PATH, or where a user's PATH does not lead.
+pub(super) fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
-    folders.map(|folder| folder.join(program)).any(|path| Path::is_file(&path))
+    let others = ["/usr/sbin", "/sbin", "/usr/local/go/bin"].map(PathBuf::from);
+    let folders = std::env::split_paths(&path).chain(others);
+    folders.map(|folder| folder.join(program)).find(|path| path.is_file())
 }
 
 fn apt_get(args: &[&str]) {
