@@ -257,6 +257,10 @@ const CLOCK_GETTIME: Sysno = Sysno::clock_gettime64;
 
 /// Gives back the stack that deeper calls have used (madvise(2),
 /// MADV_DONTNEED): for a program that is about to wait for long.
+///
+/// Never part of its caller: in a large frame, much that is live would lie more
+/// than the margin below `here`.
+#[inline(never)]
 pub fn release_stack() {
     /// Bytes below us that stay: the frames of the calls made from here, which
     /// are larger in unoptimised builds.
