@@ -49,6 +49,8 @@ pub(super) fn log(
             object = encode(way.buffer.spare(), piece, &end);
             if object.is_some_and(|len| log.is_over(len)) {
                 log.turn_over(way);
+                // Its room was scratch memory meanwhile.
+                object = encode(way.buffer.spare(), piece, &end);
             }
         }
         let len = object.unwrap_or(0);

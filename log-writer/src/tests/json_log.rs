@@ -129,6 +129,25 @@ fn a_json_log_over_its_limit_starts_anew() {
 }
 
 #[test]
+fn the_object_that_starts_a_new_log_is_whole_behind_what_is_in_it_already() {
+    let hub = Hub::busy();
+    let container = hub.container_with(1, Options { limit: Some(160), ..json() });
+    let client = hub.client(container, 1, true);
+    let out = hub.stdout(container);
+    print(&out, b"of the first file\n");
+    packet(&client);
+    // Somebody else has put another file in its place.
+    std::fs::rename(hub.scratch.path("json"), hub.scratch.path("old-json")).unwrap();
+    let found =
+        "{\"log\":\"found\\n\",\"stream\":\"stdout\",\"time\":\"2026-11-22T04:20:34.5Z\"}\n";
+    std::fs::write(hub.scratch.path("json"), found).unwrap();
+    print(&out, &[&[b'x'; 60][..], b"\n"].concat());
+    hub.send(Message::Drain { container }, &[]);
+    while hub.next().0 != (Message::Drained { container }) {}
+    assert_eq!(log(&hub), [b"found\n", &[b'x'; 60][..], b"\n"].concat());
+}
+
+#[test]
 fn a_torn_object_is_taken_away_after_a_kill() {
     let whole = "{\"log\":\"a\\n\",\"stream\":\"stdout\",\"time\":\"2026-11-22T04:20:34.5Z\"}\n";
     let long = format!("{{\"log\":\"{}", "\\u0000".repeat(16_000));
