@@ -1,13 +1,7 @@
-//! Links the program `bare` without libc and its start files, as the roles are; `wire::program!` brings its own.
+//! How the program `bare` is linked: as the roles are.
+
+include!("../wire/link.rs");
 
 fn main() {
-    for arg in [
-        "-nostartfiles",
-        "-nostdlib",
-        "-static-pie",
-        "-Wl,-z,norelro,-z,separate-loadable-segments",
-    ] {
-        println!("cargo:rustc-link-arg-bin=bare={arg}");
-    }
-    println!("cargo:rerun-if-changed=build.rs");
+    link_without_libc("rustc-link-arg-bin=bare");
 }

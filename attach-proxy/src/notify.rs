@@ -9,11 +9,8 @@ use crate::container::Container;
 use crate::packet::{PacketBuffer, consume};
 use crate::ports::Ports;
 use crate::serve::Proxy;
+use wire::message::MAX_NOTIFICATION;
 use wire::{AsFd, Errno, Key, Message};
-
-/// Bytes of a datagram that are looked at; the rest is lost. As in conmon;
-/// systemd takes 4096.
-const MAX_NOTIFICATION: usize = 32 * 1024;
 
 /// Datagrams that are taken at most from a dead container. More wait only
 /// where `net.unix.max_dgram_qlen` is larger, and that for no good.
@@ -61,14 +58,16 @@ fn may_go_on(line: &[u8]) -> bool {
 impl Proxy {
     /// A container has notified. One datagram, then others get their turn.
     pub(crate) fn relay(&mut self, own: Key, ports: &Ports) {
-        if let Some((container, mut buffer)) = self.container_and_buffer(own) {
+        let (containers, _, mut buffer) = self.parts();
+        if let Some(container) = containers.get_mut(own) {
             container.relay(own, &mut buffer, ports);
         }
     }
 
     /// The container is dead: what it has said still counts.
     pub(crate) fn relay_last(&mut self, own: Key, ports: &Ports) {
-        if let Some((container, mut buffer)) = self.container_and_buffer(own) {
+        let (containers, _, mut buffer) = self.parts();
+        if let Some(container) = containers.get_mut(own) {
             for _ in 0..LAST_ONES {
                 if !container.relay(own, &mut buffer, ports) {
                     break;

@@ -73,7 +73,7 @@ impl Proxy {
         loop {
             let pause = self.pause();
             if pause != Pause::None {
-                self.packet_buffer().give_back();
+                self.parts().2.give_back();
             }
             let timeout = match pause {
                 Pause::None => Some(0),
@@ -102,25 +102,17 @@ impl Proxy {
         }
     }
 
-    /// A container, and the buffer to serve it with.
-    pub(crate) fn container_and_buffer(
+    /// Everything that serving takes, to be changed side by side.
+    pub(crate) fn parts(
         &mut self,
-        own: Key,
-    ) -> Option<(&mut Container, PacketBuffer<'_>)> {
+    ) -> (&mut Slots<Container, MAX_CONTAINERS>, &mut Slots<Client, MAX_CLIENTS>, PacketBuffer<'_>)
+    {
         let buffer = PacketBuffer {
             small: &mut self.small,
             large: &mut self.large,
             large_used: &mut self.large_used,
         };
-        Some((self.containers.get_mut(own)?, buffer))
-    }
-
-    fn packet_buffer(&mut self) -> PacketBuffer<'_> {
-        PacketBuffer {
-            small: &mut self.small,
-            large: &mut self.large,
-            large_used: &mut self.large_used,
-        }
+        (&mut self.containers, &mut self.clients, buffer)
     }
 
     fn pause(&self) -> Pause {

@@ -2,7 +2,6 @@
 //! packets that were stuck.
 
 use crate::input::{Client, Delivery, Turn};
-use crate::packet::PacketBuffer;
 use crate::ports::Ports;
 use crate::serve::Proxy;
 use wire::{Key, Message};
@@ -70,13 +69,9 @@ impl Proxy {
         ports: &Ports,
         deliver: impl FnOnce(&mut Delivery<'_>, Key, &Client) -> Turn,
     ) -> Option<Turn> {
-        let container = self.containers.get_mut(own)?;
-        let client = self.clients.get_mut(key)?;
-        let buffer = PacketBuffer {
-            small: &mut self.small,
-            large: &mut self.large,
-            large_used: &mut self.large_used,
-        };
+        let (containers, clients, buffer) = self.parts();
+        let container = containers.get_mut(own)?;
+        let client = clients.get_mut(key)?;
         let mut delivery = Delivery { container: &mut *container, own, buffer, ports };
         let turn = deliver(&mut delivery, key, client);
         client.ready = turn != Turn::Drained;

@@ -12,15 +12,14 @@ impl Hub {
     /// have none.
     pub(crate) fn signalled(&mut self) {
         while let Some(signal) = wire::sys::next_signal(&self.signals) {
+            let Some(signal) = wire::sys::end_signal(signal) else { continue };
             if self.pod.is_some() {
-                if wire::sys::asks_to_end(signal) {
-                    self.stop_pod();
-                }
+                self.stop_pod();
                 continue;
             }
             for (_, container) in self.tables.containers.iter() {
                 if let (State::Running, Some(pid)) = (container.state, container.pid) {
-                    wire::sys::pass_on(signal, pid);
+                    let _ = rustix::process::kill_process(pid, signal);
                 }
             }
         }
@@ -51,7 +50,8 @@ impl Hub {
                 }
                 self.step(key, Event::CommandDone);
             }
-            // A role or a worker, whose closed link says it already; an orphan
+            // A role or a worker, whose closed link says it already; the exit
+            // command of a pod's container, which nobody waits for; an orphan
             // from inside a container; or a container that we are told of next.
             (None, None) => {
                 if let Some(pod) = &mut self.pod {

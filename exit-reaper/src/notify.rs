@@ -9,12 +9,10 @@ use crate::hub::Hub;
 use crate::role::Kind;
 use core::ffi::CStr;
 use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketType};
+use wire::message::MAX_NOTIFICATION;
 use wire::record::Tag;
 use wire::sealed::Sealed;
 use wire::{Errno, Fds, Key, Message, Record};
-
-/// Longest notification, in bytes: what the attach-proxy reads of one.
-const MAX_NOTIFICATION: usize = 32 * 1024;
 
 impl Hub {
     /// Sends a container's notification to the host. If that cannot be done at

@@ -14,12 +14,12 @@ pub(crate) enum Life {
     Running,
     /// It is dead; the last of its output is being logged.
     Draining,
-    /// All is logged and the hub knows it. What is left is owed to owners.
+    /// All is logged and the hub knows it. What is left is owed to clients.
     Drained,
 }
 
 /// A container. The hub calls it `name`; our own tables use keys of our own,
-/// because what is owed to owners outlives the hub's names.
+/// because what is owed to clients outlives the hub's names.
 pub(crate) struct Container {
     /// The hub's name for it.
     pub(crate) name: Key,
@@ -75,7 +75,7 @@ impl Container {
         stream.as_ref().map_or(Held::default(), |stream| stream.held)
     }
 
-    /// Bytes of a stream that are logged, but must stay: an owner has not got
+    /// Bytes of a stream that are logged, but must stay: a client has not got
     /// them, or they are held back.
     pub(crate) fn owed(&self, which: Which) -> usize {
         let stream = match which {

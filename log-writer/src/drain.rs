@@ -62,8 +62,8 @@ impl Role {
             match source.advance() {
                 Moved::Bytes(bytes) => moved += bytes,
                 Moved::Full if !enlarged && source.enlarge_stage().is_ok() => enlarged = true,
-                // What an owner has not read fills the pipe: the log goes
-                // first. The owner misses what does not fit.
+                // What a client has not read fills the pipe: the log goes
+                // first. The client misses what does not fit.
                 Moved::Full => self.release(at, which),
                 Moved::Nothing | Moved::Hung | Moved::Ended => return,
             }
@@ -160,7 +160,7 @@ impl Role {
         }
     }
 
-    /// The hub is gone. Logs what is there, and stays only for owners that
+    /// The hub is gone. Logs what is there, and stays only for clients that
     /// have not read everything.
     pub(crate) fn end(&mut self) {
         self.events.remove(&self.link);

@@ -12,12 +12,13 @@ use crate::container::Life;
 use crate::fan_out::BOTH;
 use crate::fd_path;
 use crate::role::Role;
+use crate::source::ready;
 use crate::stream::{CHUNK, Stream};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::PollFlags;
 use rustix::fs::{Mode, OFlags};
 use wire::event::now_ms;
 use wire::message::Stream as Which;
-use wire::{AsFd, BorrowedFd, Key};
+use wire::{AsFd, Key};
 
 /// Most milliseconds between two looks without an event. Later than after the
 /// first few it is about a writer that was stopped in between.
@@ -49,7 +50,7 @@ impl Role {
         };
         let held = stream.held.most();
         if stream.filled() <= held {
-            if is_ready(stream.pipe.as_fd(), PollFlags::HUP) {
+            if ready(stream.pipe.as_fd(), PollFlags::HUP) {
                 self.flush_held(at, which);
                 return self.end_of_output(at, which);
             }
@@ -180,14 +181,5 @@ fn has_room(stream: &Stream) -> bool {
     // Only a write end can tell.
     let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
     fd_path::with(stream.pipe.as_fd(), |path| rustix::fs::open(path, flags, Mode::empty()))
-        .is_ok_and(|end| is_ready(end.as_fd(), PollFlags::OUT))
-}
-
-/// Whether `fd` is in this state now.
-fn is_ready(fd: BorrowedFd<'_>, state: PollFlags) -> bool {
-    let mut fds = [PollFd::from_borrowed_fd(fd, state)];
-    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-    let done = poll(&mut fds, Some(&now));
-    let [fd] = fds;
-    done.is_ok() && fd.revents().contains(state)
+        .is_ok_and(|end| ready(end.as_fd(), PollFlags::OUT))
 }

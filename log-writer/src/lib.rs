@@ -7,11 +7,12 @@
 //! [`fan_out`] (clients), which has it taken out of the pipe when everybody has
 //! it. [`role`] is the loop around that; [`messages`] is what the hub can ask
 //! for; [`drain`] is the end of a container; [`held`] is about lines that the
-//! journal gets whole. [`rotation`] starts log files anew.
+//! journal, and characters that a JSON log gets whole. [`rotation`] starts log
+//! files anew.
 //!
 //! # Invariants
 //! * State lives in the pipes: nothing is taken out of one before it is in the
-//!   log and every owner has it. Killed at any moment, the role loses nothing;
+//!   log and every client has it, or was given up. Killed at any moment, the role loses nothing;
 //!   the next one repeats a chunk at worst.
 //! * No buffer belongs to a stream or a client. A client that is behind is a
 //!   number of bytes at the head of a pipe.

@@ -223,7 +223,7 @@ impl Role {
         self.tell(&Message::Reopened { container: name, failed }, &[]);
     }
 
-    /// Drops everything of a container that is not owed to an owner.
+    /// Drops everything of a container that is not owed to a client.
     fn forget(&mut self, at: Key) {
         if let Some(container) = self.tables.containers.get_mut(at) {
             container.files = Files::default();

@@ -103,7 +103,8 @@ impl Source {
     }
 }
 
-fn ready(fd: BorrowedFd<'_>, what: PollFlags) -> bool {
+/// Whether a descriptor is ready for that now.
+pub(crate) fn ready(fd: BorrowedFd<'_>, what: PollFlags) -> bool {
     let mut fds = [PollFd::from_borrowed_fd(fd, what)];
     let now = Timespec { tv_sec: 0, tv_nsec: 0 };
     matches!(poll(&mut fds, Some(&now)), Ok(1))

@@ -19,7 +19,7 @@ const BUSY: usize = 4 * CHUNK;
 pub(crate) struct Stream {
     /// The pipe; always the head of what is still owed to somebody.
     pub(crate) pipe: OwnedFd,
-    /// Bytes at the head of the pipe that are in the log, but that an owner
+    /// Bytes at the head of the pipe that are in the log, but that a client
     /// has not got yet. As long as there are any, no new output is read.
     pub(crate) logged: usize,
     /// How many of those, the last ones, some log gets only together with what
@@ -60,7 +60,7 @@ impl Stream {
         self.busy = false;
     }
 
-    /// Bytes at the head of the pipe that an owner has not got.
+    /// Bytes at the head of the pipe that a client has not got.
     pub(crate) fn owed(&self) -> usize {
         self.logged.saturating_sub(self.held.most())
     }

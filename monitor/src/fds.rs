@@ -3,9 +3,9 @@
 use std::ffi::CString;
 use std::path::Path;
 
-use rustix::fs::OFlags;
+use rustix::fs::{Mode, OFlags};
 use rustix::pipe::PipeFlags;
-use wire::{AsFd, Errno, OwnedFd};
+use wire::{AsFd, BorrowedFd, Errno, OwnedFd};
 
 use crate::inherited::text;
 
@@ -49,6 +49,35 @@ pub fn pipe(which: Ours) -> Result<Pipe, String> {
 pub fn do_not_block(fd: impl AsFd) -> Result<(), Errno> {
     let flags = rustix::fs::fcntl_getfl(&fd)?;
     rustix::fs::fcntl_setfl(&fd, flags | OFlags::NONBLOCK)
+}
+
+/// Opens a log file to append to, and makes it with this mode if it is not there.
+/// Does not wait for the reader of a FIFO, if it may read it itself.
+///
+/// # Errors
+/// Those of open(2).
+pub fn open_log(path: &Path, mode: Mode) -> Result<OwnedFd, Errno> {
+    let path = c_path(path)?;
+    let open = |access| {
+        let flags = access | OFlags::APPEND | OFlags::CREATE | OFlags::CLOEXEC;
+        rustix::fs::open(path.as_c_str(), flags, mode)
+    };
+    match open(OFlags::RDWR) {
+        Err(Errno::ACCESS | Errno::PERM) => open(OFlags::WRONLY),
+        done => done,
+    }
+}
+
+/// One descriptor for all files of a log, for the hub; see [`wire::bundle`].
+///
+/// # Errors
+/// When descriptors have run out.
+pub fn tie_logs(files: &[BorrowedFd<'_>]) -> Result<Option<OwnedFd>, Errno> {
+    match files {
+        [] => Ok(None),
+        [one] => rustix::io::fcntl_dupfd_cloexec(one, 3).map(Some),
+        all => wire::bundle::tie(all).map(Some),
+    }
 }
 
 /// A path for rustix, which as built for the roles allocates nothing itself.

@@ -1,6 +1,6 @@
 //! Becoming the hub: the record, the `Adopt` message, and the exec.
 
-use std::ffi::{CStr, CString, OsStr};
+use std::ffi::{CStr, CString};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
@@ -9,10 +9,14 @@ use wire::sys::{Mask, Strings};
 use wire::{AsFd, BorrowedFd, Errno, FdSet, Link, Message, OwnedFd};
 
 use crate::fds::c_path;
+use crate::inherited::text;
 
 /// Most environment variables that are handed on; a program's environment and
 /// arguments together are limited to 6 MB (execve(2)).
 pub const MAX_ENVIRONMENT: usize = 16_384;
+
+/// The program that we are (proc(5)).
+const OWN: &str = "/proc/self/exe";
 
 /// The programs of the roles, which live beside ours.
 #[derive(Debug)]
@@ -31,8 +35,8 @@ impl Programs {
     /// # Errors
     /// Says which program is missing.
     pub fn find() -> Result<Self, String> {
-        let own = std::fs::read_link("/proc/self/exe")
-            .map_err(|error| format!("cannot read /proc/self/exe: {error}; mount /proc"))?;
+        let own = std::fs::read_link(OWN)
+            .map_err(|error| format!("cannot read {OWN}: {error}; mount /proc"))?;
         let dir = own.parent().unwrap_or(Path::new("/")).to_owned();
         let open = |name: &str| {
             let path = dir.join(name);
@@ -44,7 +48,7 @@ impl Programs {
                     format!(
                         "cannot open {}: {}; install it beside monitor",
                         path.display(),
-                        crate::inherited::text(error)
+                        text(error)
                     )
                 })
         };
@@ -53,7 +57,9 @@ impl Programs {
             hub: open("exit-reaper")?,
             writer: open("log-writer")?,
             proxy: open("attach-proxy")?,
-            monitor: open(own.file_name().and_then(OsStr::to_str).unwrap_or("monitor"))?,
+            // Not by its name, which may be another program's by now.
+            monitor: rustix::fs::open(OWN, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
+                .map_err(|error| format!("cannot open {OWN}: {}; mount /proc", text(error)))?,
         })
     }
 }
@@ -95,10 +101,6 @@ pub fn become_hub(programs: &Programs, signals: &OwnedFd, name: &CStr, work: &Wo
         Ok(error) => format!("cannot execute {}: {}", programs.path.display(), text(error)),
         Err(error) => format!("cannot hand over to {}: {}", programs.path.display(), text(error)),
     }
-}
-
-fn text(error: Errno) -> String {
-    crate::inherited::text(error)
 }
 
 fn hand_over(

@@ -2,21 +2,23 @@
 //! woken by them. The hub does the watching; failing to set it up costs
 //! nothing but that knowledge.
 
-use std::ffi::{CStr, CString};
+use std::ffi::CString;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rustix::event::EventfdFlags;
 use rustix::fd::AsRawFd;
 use rustix::fs::{Mode, OFlags};
 use wire::oom::Counts;
+use wire::record::{Encoder, Tag};
 use wire::{Errno, OwnedFd};
 
 use crate::fds::c_path;
 use crate::inherited::text;
 
 /// Where the hierarchies are mounted (cgroups(7)).
-const ROOT: &CStr = c"/sys/fs/cgroup";
+const ROOT: &str = "/sys/fs/cgroup";
 
 /// Type of a cgroup v2 file system (statfs(2), CGROUP2_SUPER_MAGIC).
 const CGROUP2: u64 = 0x6367_7270;
@@ -31,6 +33,17 @@ pub struct Watch {
     /// The count before the container has done anything: a group that is used
     /// again keeps the kills of those before.
     pub before: Counts,
+}
+
+impl Watch {
+    /// Tells the hub what to look at.
+    pub fn encode(&self, record: &mut Encoder<impl FnMut(&[u8])>) {
+        record.string(Tag::OomCounter, self.counter.as_os_str().as_bytes());
+        record.number(Tag::OomKillsBefore, self.before.kills);
+        if let Some(ooms) = self.before.ooms {
+            record.number(Tag::OomsBefore, ooms);
+        }
+    }
 }
 
 /// For the memory control group of process `pid`. `None` where there is none
@@ -49,7 +62,7 @@ pub fn watch(pid: i32) -> Option<Watch> {
             return Err(format!("memory cgroup {group} is not the container's alone"));
         }
         let relative = below(group).ok_or(format!("memory cgroup {group} is out of sight"))?;
-        let root = Path::new("/sys/fs/cgroup");
+        let root = Path::new(ROOT);
         if v2 { unified(&root.join(relative)) } else { legacy(&root.join("memory").join(relative)) }
     });
     found.map_err(|text| log::debug!("not watching for out-of-memory kills: {text}")).ok()

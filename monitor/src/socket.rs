@@ -59,6 +59,21 @@ pub fn bind(path: &Path, kind: SocketType, mode: Mode) -> Result<OwnedFd, Errno>
     Ok(socket)
 }
 
+/// A socket connected to the one at `path`, of whatever length.
+///
+/// # Errors
+/// Those of open(2), socket(2) and connect(2).
+pub fn connect(path: &Path, kind: SocketType, flags: SocketFlags) -> Result<OwnedFd, Errno> {
+    use rustix::fd::AsRawFd;
+    let there = OFlags::PATH | OFlags::CLOEXEC;
+    let there = rustix::fs::open(c_path(path)?.as_c_str(), there, Mode::empty())?;
+    let short = c_path(Path::new(&format!("/proc/self/fd/{}", there.as_raw_fd())))?;
+    let flags = flags | SocketFlags::CLOEXEC;
+    let socket = rustix::net::socket_with(AddressFamily::UNIX, kind, flags, None)?;
+    rustix::net::connect(&socket, &SocketAddrUnix::new(short.as_c_str())?)?;
+    Ok(socket)
+}
+
 fn split(path: &Path) -> Result<(&Path, &std::ffi::OsStr), Errno> {
     let name = path.file_name().ok_or(Errno::INVAL)?;
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());

@@ -46,7 +46,9 @@ impl Meanwhile for PassOn<'_> {
 
     fn look(&mut self, runtime: Pid) {
         while let Some(signal) = wire::sys::next_signal(self.0) {
-            wire::sys::pass_on(signal, runtime);
+            if let Some(signal) = wire::sys::end_signal(signal) {
+                let _ = rustix::process::kill_process(runtime, signal);
+            }
         }
     }
 }

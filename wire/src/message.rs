@@ -12,6 +12,10 @@ pub const LEN: usize = 16;
 /// open, so an upgrade on disk cannot mix versions.)
 pub const VERSION: u8 = 1;
 
+/// Bytes of a notification (sd_notify(3)) that are looked at and passed on; the
+/// rest is lost. As in conmon; systemd takes 4096.
+pub const MAX_NOTIFICATION: usize = 32 * 1024;
+
 /// Which file descriptors of a container come with a message. They are sent
 /// in the order of the bits, lowest first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

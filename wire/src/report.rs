@@ -1,8 +1,8 @@
 //! One-line messages of the roles, written to standard error.
 //!
 //! `monitor` points standard error of the hub, and so of the roles, at
-//! `/dev/null` or, with `--syslog`, at the system log's datagram socket: one
-//! write is one message, and the `<N>` in front (RFC 3164 priority, facility
+//! `/dev/null` or, with `--syslog`, at the system log's datagram socket; for a
+//! pod at the journal, or at its own standard output. One write is one message, and the `<N>` in front (RFC 3164 priority, facility
 //! user) is what the system log sorts by.
 
 use core::fmt::Write;

@@ -6,8 +6,9 @@ use core::ffi::c_void;
 use rustix::fs::{MemfdFlags, SealFlags, Timespec, Timestamps};
 use rustix::mm::{MapFlags, ProtFlags};
 
-/// Puts bytes into a new sealed memfd. Its file offset and its modification
-/// time (0 at first), which all who hold it share, stay free for counts.
+/// Puts bytes into a new sealed memfd. Its file offset (their number at first)
+/// and its modification time (0 at first), which all who hold it share, stay
+/// free for counts.
 pub fn seal(bytes: &[u8]) -> Result<OwnedFd, Errno> {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     // Some nodes refuse memfds that could be executed (vm.memfd_noexec);

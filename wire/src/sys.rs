@@ -4,7 +4,7 @@
 use crate::{AsFd, BorrowedFd, Errno, OwnedFd};
 use core::ffi::{CStr, c_char};
 use rustix::fd::{FromRawFd, RawFd};
-use rustix::process::Pid;
+use rustix::process::{Pid, Signal};
 use syscalls::{Sysno, syscall};
 
 /// Signal numbers (signal(7)), as [`Mask`]s take them.
@@ -71,21 +71,15 @@ pub fn next_signal(signals: impl AsFd) -> Option<i32> {
     }
 }
 
-/// Whether it is one of the signals that ask a monitor to end.
-pub fn asks_to_end(signal: i32) -> bool {
-    matches!(signal, SIGTERM | SIGINT | SIGQUIT)
-}
-
-/// Passes a signal that asks a monitor to end on to `pid`; any other is not
-/// meant for it.
-pub fn pass_on(signal: i32, pid: Pid) {
-    let signal = match signal {
-        SIGTERM => rustix::process::Signal::TERM,
-        SIGINT => rustix::process::Signal::INT,
-        SIGQUIT => rustix::process::Signal::QUIT,
-        _ => return,
-    };
-    let _ = rustix::process::kill_process(pid, signal);
+/// The signal of that number, if it is one that asks a monitor to end: no other
+/// is meant for a container.
+pub fn end_signal(number: i32) -> Option<Signal> {
+    match number {
+        SIGTERM => Some(Signal::TERM),
+        SIGINT => Some(Signal::INT),
+        SIGQUIT => Some(Signal::QUIT),
+        _ => None,
+    }
 }
 
 /// The status that engines know: the exit status, or 128 and the number of

@@ -2,12 +2,13 @@
 
 use crate::container::Container;
 use crate::hub::{Hub, Source};
+use crate::life::State;
 use crate::role::spawn;
 use rustix::net::Shutdown;
 use rustix::process::{Pid, Signal};
 use wire::event::EventFlags;
 use wire::link::Refusal;
-use wire::sys::{Mask, SIGINT, SIGPIPE, SIGTERM};
+use wire::sys::{Mask, SIGINT, SIGPIPE, SIGQUIT, SIGTERM};
 use wire::{AsFd, BorrowedFd, Errno, FdSet, Fds, Key, Link, Message, OwnedFd};
 
 /// A worker: the monitor program, serving one connection.
@@ -22,8 +23,8 @@ impl Hub {
     /// Starts a worker for a connection, which is its own from then on.
     pub(super) fn start_worker(&mut self, connection: OwnedFd) -> Result<(), (Errno, OwnedFd)> {
         let Some(pod) = &mut self.pod else { return Ok(()) };
-        // Signals are ours to act on: what a terminal sends reaches all.
-        let blocked = Mask::of(&[SIGPIPE, SIGINT, SIGTERM]);
+        // Signals are ours to act on: what is sent to our group reaches all.
+        let blocked = Mask::of(&[SIGPIPE, SIGINT, SIGTERM, SIGQUIT]);
         let names = [c"conmonrs", c"serve-rpc"];
         let (link, pid) = match spawn(&pod.program, names, blocked, self.environment) {
             Ok(started) => started,
@@ -84,7 +85,11 @@ impl Hub {
             }
             (Message::Find, Some(record)) => self.answer_find(from, &record),
             (Message::Listen { container, closes }, Some(socket)) => {
-                let answer = if self.tables.containers.get(container).is_none() {
+                // Of one that ended longer ago nobody would close it any more.
+                let open = |container: &Container| {
+                    matches!(container.state, State::Running | State::Killed | State::Draining)
+                };
+                let answer = if !self.tables.containers.get(container).is_some_and(open) {
                     Message::NotFound
                 } else if self.open_door(container, socket, closes).is_ok() {
                     Message::Done

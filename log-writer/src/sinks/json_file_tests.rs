@@ -1,64 +1,16 @@
 //! Objects to the byte.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
-use super::Space;
-use super::log_file::{Done, Form, LogFile};
+use super::log_file::Form;
+use super::memory_log::Log;
 use crate::stream::CHUNK;
 use crate::tests::unquoted;
-use crate::untold::NONE;
 use proptest::prelude::*;
-use rustix::fs::MemfdFlags;
-use rustix::time::Timespec;
 use wire::message::Stream;
-use wire::record::{Encoder, seal};
-use wire::{AsFd, OwnedFd};
-
-/// A log in memory.
-struct Log {
-    file: OwnedFd,
-    record: OwnedFd,
-    log: LogFile,
-    space: Box<Space>,
-    now: Timespec,
-}
-
-impl Log {
-    fn new() -> Self {
-        let mut bytes = Vec::new();
-        // Local time is not for this log.
-        Encoder::new(|piece: &[u8]| bytes.extend_from_slice(piece)).zone(i64::MIN, 7200);
-        let record = seal(&bytes).unwrap();
-        let file = rustix::fs::memfd_create(c"log", MemfdFlags::CLOEXEC).unwrap();
-        let copy = rustix::io::dup(&file).unwrap();
-        let log = LogFile::new(Form::Json, copy, record.as_fd(), true, NONE);
-        let now = Timespec { tv_sec: 1_700_000_000, tv_nsec: 123_456_789 };
-        Log { file, record, log, space: Box::new(Space::new()), now }
-    }
-
-    fn chunk(&mut self, stream: Stream, chunk: &[u8], hold: bool) -> Done {
-        self.space.input(chunk.len()).copy_from_slice(chunk);
-        let (chunk, mut buffer) = self.space.split(chunk.len());
-        self.log.write(self.record.as_fd(), &mut buffer, self.now, stream, chunk, hold)
-    }
-
-    fn bytes(&self) -> Vec<u8> {
-        let len = rustix::fs::fstat(&self.file).unwrap().st_size as usize;
-        let mut bytes = vec![0; len];
-        let mut read = 0;
-        while read < len {
-            read += rustix::io::pread(&self.file, &mut bytes[read..], read as u64).unwrap();
-        }
-        bytes
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8(self.bytes()).unwrap()
-    }
-}
 
 /// What stands between `{"log":"` and the next quotation mark.
 fn escaped(content: &[u8]) -> String {
-    let mut log = Log::new();
+    let mut log = Log::new(Form::Json, 123_456_789);
     log.chunk(Stream::Stdout, content, false);
     let text = log.text();
     let end = r#"","stream":"stdout","time":"2023-11-14T22:13:20.123456789Z"}"#;
@@ -68,7 +20,7 @@ fn escaped(content: &[u8]) -> String {
 
 #[test]
 fn a_line_is_an_object_with_its_newline_its_stream_and_the_time_in_utc() {
-    let mut log = Log::new();
+    let mut log = Log::new(Form::Json, 123_456_789);
     log.chunk(Stream::Stdout, b"hello\n", true);
     log.chunk(Stream::Stderr, b"\npart", true);
     let expected = [
@@ -88,7 +40,7 @@ fn the_fraction_of_a_second_has_no_zeros_at_its_end() {
         (500_000_000, "2023-11-14T22:13:20.5Z"),
         (120_000, "2023-11-14T22:13:20.00012Z"),
     ] {
-        let mut log = Log::new();
+        let mut log = Log::new(Form::Json, 123_456_789);
         log.now.tv_nsec = nanoseconds;
         log.chunk(Stream::Stdout, b"x\n", true);
         let end = format!("\"time\":\"{time}\"}}\n");
@@ -125,18 +77,18 @@ fn a_character_that_has_not_come_whole_is_left_for_the_next_chunk() {
         (b"\xc3\n", 0),
         ("ab€".as_bytes(), 0),
     ] {
-        let mut log = Log::new();
+        let mut log = Log::new(Form::Json, 123_456_789);
         let done = log.chunk(Stream::Stdout, chunk, true);
         assert_eq!((done.taken, done.kept), (chunk.len() - kept, kept), "{chunk:?}");
         assert_eq!(log.bytes().is_empty(), kept == chunk.len());
-        let done = Log::new().chunk(Stream::Stdout, chunk, false);
+        let done = Log::new(Form::Json, 123_456_789).chunk(Stream::Stdout, chunk, false);
         assert_eq!((done.taken, done.kept), (chunk.len(), 0));
     }
 }
 
 #[test]
 fn long_lines_are_objects_of_16_kb_cut_between_characters() {
-    let mut log = Log::new();
+    let mut log = Log::new(Form::Json, 123_456_789);
     let line = ["x".repeat(16_383), "é".repeat(10_000), "\n".to_owned()].concat();
     log.chunk(Stream::Stdout, line.as_bytes(), true);
     let bytes = log.bytes();
@@ -144,7 +96,7 @@ fn long_lines_are_objects_of_16_kb_cut_between_characters() {
     let lens: Vec<_> = lines.map(|line| unquoted(line, "stdout").len()).collect();
     assert_eq!(lens, [16_383, 16_384, 3617]);
     // The newline is no reason for another one.
-    let mut log = Log::new();
+    let mut log = Log::new(Form::Json, 123_456_789);
     log.chunk(Stream::Stdout, &[vec![b'x'; 16_384], vec![b'\n']].concat(), true);
     assert_eq!(log.text().lines().count(), 1);
 }
@@ -157,7 +109,7 @@ fn the_longest_chunks_are_logged_whole() {
         [vec![1; CHUNK - 1], b"\n".to_vec()].concat(),
         b"\x1b\n".repeat(CHUNK / 2),
     ] {
-        let mut log = Log::new();
+        let mut log = Log::new(Form::Json, 123_456_789);
         assert_eq!(log.chunk(Stream::Stdout, &chunk, true).taken, CHUNK);
         assert!(unquoted(&log.bytes(), "stdout") == chunk);
     }
@@ -171,7 +123,7 @@ proptest! {
         cuts in proptest::collection::vec(1..6usize, 0..60),
     ) {
         let text: String = text.into_iter().collect();
-        let mut log = Log::new();
+        let mut log = Log::new(Form::Json, 123_456_789);
         let mut rest = text.as_bytes();
         let mut kept = Vec::new();
         for cut in cuts.into_iter().chain([usize::MAX]) {
@@ -188,7 +140,7 @@ proptest! {
 
     #[test]
     fn any_bytes_are_text_afterwards(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-        let mut log = Log::new();
+        let mut log = Log::new(Form::Json, 123_456_789);
         log.chunk(Stream::Stdout, &bytes, false);
         // Go, too, replaces each byte that belongs to no character.
         let expected: String = bytes.utf8_chunks().map(|part| {

@@ -13,6 +13,8 @@ mod k8s_file;
 #[cfg(test)]
 mod k8s_file_tests;
 mod log_file;
+#[cfg(test)]
+mod memory_log;
 mod trouble;
 
 pub(crate) use buffer::Space;

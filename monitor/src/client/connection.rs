@@ -1,20 +1,14 @@
 //! Questions and answers on one stream, for several threads.
 
 use std::collections::HashMap;
-use std::ffi::CString;
-use std::path::Path;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use capnp::message::{Builder, HeapAllocator};
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::fd::AsRawFd;
-use rustix::fs::{Mode, OFlags};
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use wire::{AsFd, Errno, OwnedFd};
 
 use super::{Error, lossy, no_message};
-use crate::fds::c_path;
 use crate::inherited::text;
 use crate::pod::rpc::incoming::{Frame, Incoming, Progress};
 use crate::pod::rpc::outgoing::Outgoing;
@@ -169,18 +163,4 @@ fn question(frame: &Frame) -> Result<Option<u32>, String> {
         }
         _ => Ok(None),
     }
-}
-
-/// A stream to a socket, at a path of any length: through its entry in /proc,
-/// which is short.
-pub(super) fn connect(path: &Path) -> Result<OwnedFd, Errno> {
-    let flags = OFlags::PATH | OFlags::CLOEXEC;
-    let socket = rustix::fs::open(c_path(path)?.as_c_str(), flags, Mode::empty())?;
-    let short =
-        CString::new(format!("/proc/self/fd/{}", socket.as_raw_fd())).map_err(|_| Errno::INVAL)?;
-    let address = SocketAddrUnix::new(short.as_c_str())?;
-    let (family, kind) = (AddressFamily::UNIX, SocketType::STREAM);
-    let stream = rustix::net::socket_with(family, kind, SocketFlags::CLOEXEC, None)?;
-    rustix::net::connect(&stream, &address)?;
-    Ok(stream)
 }

@@ -29,9 +29,10 @@ use std::path::Path;
 
 use capnp::any_pointer;
 use capnp::traits::HasTypeId;
+use rustix::net::{SocketFlags, SocketType};
 use wire::OwnedFd;
 
-use self::connection::{Connection, connect};
+use self::connection::Connection;
 use crate::inherited::text;
 use crate::pod::convert::Message;
 use crate::pod::rpc::incoming::Frame;
@@ -39,6 +40,7 @@ use crate::pod::rpc::methods::methods;
 use crate::pod::schema::conmon_capnp::conmon;
 use crate::pod::schema::rpc_capnp::{cap_descriptor, exception, message, payload, return_};
 use crate::pod::types::*;
+use crate::socket;
 
 /// Why a call has no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,9 +78,10 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::Connection`]: nobody listens there, or it is no pod server.
-    pub fn connect(socket: &Path) -> Result<Client, Error> {
-        let stream = connect(socket).map_err(|error| {
-            Error::Connection(format!("cannot connect to {}: {}", socket.display(), text(error)))
+    pub fn connect(path: &Path) -> Result<Client, Error> {
+        let no_flags = SocketFlags::empty();
+        let stream = socket::connect(path, SocketType::STREAM, no_flags).map_err(|error| {
+            Error::Connection(format!("cannot connect to {}: {}", path.display(), text(error)))
         })?;
         Client::new(stream)
     }

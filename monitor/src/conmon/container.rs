@@ -265,11 +265,7 @@ fn open_stdio(
 /// The log files, in one descriptor for the hub.
 fn log_copy(config: &Config) -> Result<Option<OwnedFd>, String> {
     let files: Vec<_> = config.log.files().map(|file| file.fd.as_fd()).collect();
-    match files.as_slice() {
-        [] => Ok(None),
-        [one] => rustix::io::fcntl_dupfd_cloexec(one, 3).map(Some).map_err(inherited::text),
-        all => wire::bundle::tie(all).map(Some).map_err(inherited::text),
-    }
+    crate::fds::tie_logs(&files).map_err(inherited::text)
 }
 
 /// Ends a container that cannot be watched.

@@ -71,11 +71,7 @@ pub fn encode(
         if let Some(bundle) = &config.bundle {
             record.string(Tag::Bundle, &path(bundle));
         }
-        record.string(Tag::OomCounter, &path(&oom.counter));
-        record.number(Tag::OomKillsBefore, oom.before.kills);
-        if let Some(ooms) = oom.before.ooms {
-            record.number(Tag::OomsBefore, ooms);
-        }
+        oom.encode(&mut record);
     }
     record.number(Tag::CloseStdin, u64::from(config.stdin && !config.leave_stdin_open));
     // The log-writer opens them again by these names.

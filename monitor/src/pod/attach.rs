@@ -4,14 +4,14 @@
 use std::fs;
 use std::path::Path;
 
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use rustix::net::{SocketFlags, SocketType};
 use rustix::termios::{Winsize, tcsetwinsize};
 use wire::Errno;
 
 use super::hub::Hub;
 use super::types::{AttachRequest, ReopenLogRequest, SetWindowSizeRequest};
 use crate::inherited::text;
-use crate::{fds, socket};
+use crate::socket;
 
 /// Listens for attach clients at the path that the request names. If somebody
 /// listens there already, that is left as it is.
@@ -36,22 +36,8 @@ pub fn attach(hub: &Hub, request: &AttachRequest) -> Result<(), String> {
 /// connecting with another type of socket, which its owner never notices
 /// (EPROTOTYPE of unix(7)); a name without a socket refuses.
 pub(super) fn is_served(path: &Path) -> bool {
-    let connect = || {
-        let file = rustix::fs::open(
-            fds::c_path(path)?.as_c_str(),
-            rustix::fs::OFlags::PATH | rustix::fs::OFlags::CLOEXEC,
-            rustix::fs::Mode::empty(),
-        )?;
-        use rustix::fd::AsRawFd;
-        // However long the path is, this one is short.
-        let short = format!("/proc/self/fd/{}", file.as_raw_fd());
-        let address = SocketAddrUnix::new(fds::c_path(Path::new(&short))?.as_c_str())?;
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let kind = SocketType::DGRAM;
-        let socket = rustix::net::socket_with(AddressFamily::UNIX, kind, flags, None)?;
-        rustix::net::connect(&socket, &address)
-    };
-    matches!(connect(), Ok(()) | Err(Errno::PROTOTYPE))
+    let connected = socket::connect(path, SocketType::DGRAM, SocketFlags::NONBLOCK);
+    matches!(connected, Ok(_) | Err(Errno::PROTOTYPE))
 }
 
 /// Has the logs of a container opened anew.

@@ -1,8 +1,8 @@
 //! Creating a container.
 
 use std::ffi::OsString;
-
 use std::path::Path;
+use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal};
@@ -16,6 +16,7 @@ use super::service::Call;
 use super::settings::Settings;
 use super::spawn;
 use super::types::{CreateContainerRequest, CreateContainerResponse};
+use crate::conmon::record::MAX_EXIT_ARGS;
 use crate::fds::{self, Ours};
 use crate::handover::Container;
 use crate::inherited::text;
@@ -75,6 +76,11 @@ pub fn create(
     if outcome.status != 0 {
         let words = words(&outcome, &fds);
         log_words(hub, &logs, request, &words, fds);
+        // Killed by us it has not cleaned up; unless there was a container of
+        // that name before.
+        if outcome.killed && client.gone() && hub.find(&request.id).is_err() {
+            remove(settings, request);
+        }
         return Err(failure(&outcome, &words));
     }
     let made = register(settings, hub, client, request, &logs, fds, outcome, || {
@@ -101,6 +107,19 @@ fn check(request: &CreateContainerRequest) -> Result<(), String> {
             return Err(format!("{name}: the fd socket is not built yet"));
         }
     }
+    // The hub would start no cleanup command, and skip paths with a NUL in them.
+    if request.cleanup_cmd.len() > MAX_EXIT_ARGS {
+        return Err(format!("cleanupCmd: more than {MAX_EXIT_ARGS} words"));
+    }
+    for (name, texts) in [
+        ("exitPaths", &request.exit_paths),
+        ("oomExitPaths", &request.oom_exit_paths),
+        ("cleanupCmd", &request.cleanup_cmd),
+    ] {
+        if texts.iter().any(|text| text.contains('\0')) {
+            return Err(format!("{name}: a NUL byte in a text"));
+        }
+    }
     Ok(())
 }
 
@@ -115,7 +134,8 @@ fn run(
     fds: &Fds,
 ) -> Result<Outcome, String> {
     log::debug!("calling {}", runtime::display(&settings.runtime, args));
-    let mut runtime = spawn::start(settings, args, &request.env_vars, stdio, Some(client.call))?;
+    let mut runtime =
+        spawn::start(settings, args, &request.env_vars, stdio, Some(client.call), None)?;
     let outputs = [FdSet::STDOUT, FdSet::STDERR];
     let pipes: Vec<&OwnedFd> =
         fds.iter().filter(|(bit, _)| outputs.contains(bit)).map(|(_, fd)| fd).collect();
@@ -212,7 +232,8 @@ fn remove(settings: &Settings, request: &CreateContainerRequest) {
     let args = arguments::delete(settings, request);
     let mut fds = Fds::new();
     let done = Stdio::open(false, true, &mut fds).and_then(|stdio| {
-        let mut runtime = spawn::start(settings, &args, &request.env_vars, stdio, None)?;
+        let kill_at = Some(Instant::now() + spawn::PATIENCE);
+        let mut runtime = spawn::start(settings, &args, &request.env_vars, stdio, None, kill_at)?;
         let pipes: Vec<&OwnedFd> = fds.iter().map(|(_, fd)| fd).collect();
         let outcome = supervise::runtime(runtime.pid, &mut runtime, None, &pipes, true);
         let failed = outcome.status != 0;
@@ -255,5 +276,31 @@ mod tests {
         let request =
             CreateContainerRequest { leak_fds: vec![1], ..CreateContainerRequest::default() };
         assert_eq!(check(&request), Err("leakFds: the fd socket is not built yet".into()));
+    }
+
+    #[test]
+    fn what_the_hub_could_not_keep_is_refused_by_name() {
+        let none = CreateContainerRequest::default;
+        let nul = || vec!["/a".to_owned(), "/b\0c".to_owned()];
+        let many =
+            |count| CreateContainerRequest { cleanup_cmd: vec!["x".into(); count], ..none() };
+        assert_eq!(check(&many(MAX_EXIT_ARGS)), Ok(()));
+        for (request, error) in [
+            (many(MAX_EXIT_ARGS + 1), "cleanupCmd: more than 1000 words"),
+            (
+                CreateContainerRequest { cleanup_cmd: nul(), ..none() },
+                "cleanupCmd: a NUL byte in a text",
+            ),
+            (
+                CreateContainerRequest { exit_paths: nul(), ..none() },
+                "exitPaths: a NUL byte in a text",
+            ),
+            (
+                CreateContainerRequest { oom_exit_paths: nul(), ..none() },
+                "oomExitPaths: a NUL byte in a text",
+            ),
+        ] {
+            assert_eq!(check(&request), Err(error.into()));
+        }
     }
 }

@@ -12,6 +12,7 @@ use super::collect::{End, Stream, collect};
 use super::containers::{kill, seal, words};
 use super::hub::{ENDING, Hub};
 use super::record;
+use super::service::Call;
 use super::settings::Settings;
 use super::spawn;
 use super::types::{ExecSyncContainerRequest, ExecSyncContainerResponse};
@@ -47,6 +48,7 @@ impl Drop for PidPath {
 pub fn exec(
     settings: &Settings,
     hub: &Hub,
+    call: &Call,
     request: &ExecSyncContainerRequest,
 ) -> Result<ExecSyncContainerResponse, String> {
     let console = request.terminal.then(ConsoleSocket::new).transpose()?;
@@ -57,7 +59,11 @@ pub fn exec(
     let mut fds = Vec::new();
     let stdio = Stdio::open(false, request.terminal, &mut fds)?;
     log::debug!("calling {}", runtime::display(&settings.runtime, &args));
-    let mut runtime = spawn::start(settings, &args, &request.env_vars, stdio, None)?;
+    // A runtime that hangs does not make a command with a timeout hang.
+    let bound = spawn::PATIENCE.max(Duration::from_secs(request.timeout_sec));
+    let kill_at = Instant::now().checked_add(bound).filter(|_| request.timeout_sec > 0);
+    let env = &request.env_vars;
+    let mut runtime = spawn::start(settings, &args, env, stdio, Some(call), kill_at)?;
     let pipes: Vec<&OwnedFd> = fds.iter().map(|(_, fd)| fd).collect();
     let runtime = &mut runtime;
     let outcome = supervise::runtime(runtime.pid, runtime, console.as_ref(), &pipes, false);

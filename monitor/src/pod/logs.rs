@@ -3,12 +3,12 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::Mode;
 use wire::record::{Encoder, Tag};
 use wire::{AsFd, FdSet, OwnedFd};
 
 use super::types::{LogDriver, LogDriverType};
-use crate::fds::c_path;
+use crate::fds;
 use crate::inherited::text;
 
 /// Permissions of a new log.
@@ -108,21 +108,15 @@ impl Logs {
     /// When descriptors have run out.
     pub fn fds(&self) -> Result<Vec<(FdSet, OwnedFd)>, String> {
         let files: Vec<_> = self.files().map(|log| log.file.as_fd()).collect();
-        let one = match files.as_slice() {
-            [] => return Ok(Vec::new()),
-            [one] => rustix::io::fcntl_dupfd_cloexec(one, 3),
-            all => wire::bundle::tie(all),
-        };
-        let one = one.map_err(|error| format!("cannot keep the logs open: {}", text(error)))?;
-        Ok(vec![(FdSet::LOG, one)])
+        let one = fds::tie_logs(&files)
+            .map_err(|error| format!("cannot keep the logs open: {}", text(error)))?;
+        Ok(one.map(|one| (FdSet::LOG, one)).into_iter().collect())
     }
 }
 
 fn open(driver: &LogDriver) -> Result<LogFile, String> {
     let path = PathBuf::from(&driver.path);
-    let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::CLOEXEC;
-    let file = c_path(&path).and_then(|path| rustix::fs::open(path.as_c_str(), flags, MODE));
-    let file = file.map_err(|error| {
+    let file = fds::open_log(&path, MODE).map_err(|error| {
         let error = std::io::Error::from_raw_os_error(error.raw_os_error());
         format!("open log file path '{}': {error}", driver.path)
     })?;

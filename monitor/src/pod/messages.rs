@@ -1,5 +1,5 @@
-//! The messages of a worker, in the form that the hub and the roles use: one
-//! line on standard error, with its priority in front (RFC 3164).
+//! The messages of a worker, in the form that the hub and the roles use: on
+//! standard error, each line with its priority in front (RFC 3164).
 
 use std::io::Write;
 
@@ -10,7 +10,11 @@ pub fn init(level: LevelFilter) {
     let logger = env_logger::Builder::new()
         .filter_level(level)
         .format(|out, record| {
-            writeln!(out, "<{}>conmonrs: {}", priority(record.level()), record.args())
+            // The words of a runtime may have lines, which are not to choose
+            // their own priority.
+            let priority = priority(record.level());
+            let text = record.args().to_string();
+            text.lines().try_for_each(|line| writeln!(out, "<{priority}>conmonrs: {line}"))
         })
         .build();
     if log::set_boxed_logger(Box::new(logger)).is_ok() {

@@ -56,10 +56,10 @@ impl Service for Methods {
 
     fn exec_sync_container(
         &self,
-        _: &Call,
+        call: &Call,
         request: ExecSyncContainerRequest,
     ) -> Result<ExecSyncContainerResponse, String> {
-        exec::exec(&self.settings, &self.hub, &request)
+        exec::exec(&self.settings, &self.hub, call, &request)
     }
 
     fn attach_container(&self, _: &Call, request: AttachRequest) -> Result<AttachResponse, String> {

@@ -29,11 +29,7 @@ pub fn container(
         for path in &request.oom_exit_paths {
             place(&mut record, path, Tag::OomFolder, Tag::OomName);
         }
-        record.string(Tag::OomCounter, oom.counter.as_os_str().as_bytes());
-        record.number(Tag::OomKillsBefore, oom.before.kills);
-        if let Some(ooms) = oom.before.ooms {
-            record.number(Tag::OomsBefore, ooms);
-        }
+        oom.encode(&mut record);
     }
     if let Some((program, args)) = request.cleanup_cmd.split_first() {
         record.string(Tag::ExitCommand, search(program).as_os_str().as_bytes());

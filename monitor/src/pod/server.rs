@@ -3,7 +3,7 @@
 
 use std::ffi::CString;
 use std::fs;
-
+use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -35,7 +35,8 @@ pub fn start(options: Options, inherited_fds: &[i32]) -> Result<(), Stop> {
     rustix::process::umask(Mode::WGRP | Mode::WOTH);
     let oom_score_adj = raise_oom_protection();
     if oom_score_adj.is_none() {
-        println!("Missing sufficient privileges to adjust OOM score");
+        // Nobody has to listen.
+        let _ = writeln!(std::io::stdout(), "Missing sufficient privileges to adjust OOM score");
     }
     let settings = Settings { runtime, runtime_dir, runtime_root, log_level, oom_score_adj };
     let listener = listen(&settings).map_err(failed)?;
@@ -105,7 +106,7 @@ fn become_server(
 }
 
 /// Standard input and output are `/dev/null`; standard error is where hub,
-/// roles and workers send their messages. None of it may ever block them.
+/// roles and workers send their messages; a pipe never blocks them.
 fn place_stdio(log_driver: LogDriver) -> Result<(), Errno> {
     let null = open("/dev/null", OFlags::RDWR)?;
     let messages = match log_driver {

@@ -18,8 +18,8 @@ use crate::inherited::text;
 use crate::runtime::{Stdio, path_without_search};
 use crate::supervise::Meanwhile;
 
-/// How long a runtime may go on for a client that is gone.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a runtime may go on for nobody, or for a client that is gone.
+pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Most arguments, and most environment variables, of a runtime.
 const MAX_TEXTS: usize = 8192;
@@ -30,15 +30,16 @@ pub struct Runtime<'a> {
     /// Its process.
     pub pid: Pid,
     pidfd: OwnedFd,
-    /// Who wants it to work; `None`: nobody any more.
+    /// Who wants it to work, as long as that is so.
     call: Option<&'a Call>,
-    /// When it is killed, once nobody waits for it.
+    /// When it is killed.
     kill_at: Option<Instant>,
 }
 
 /// Starts the runtime with these arguments and this environment on top of our
 /// own. Its standard input, output and error are `/dev/null` where `stdio` has
-/// none. It is killed if we die.
+/// none. It is killed if we die, at `kill_at`, and some time after the client of
+/// `call` has gone.
 ///
 /// # Errors
 /// When no process can be made, or a text has a NUL in it. A program that
@@ -50,6 +51,7 @@ pub fn start<'a>(
     environment: &Map,
     stdio: Stdio,
     call: Option<&'a Call>,
+    kill_at: Option<Instant>,
 ) -> Result<Runtime<'a>, String> {
     let named = |reason: &str| format!("cannot run {}: {reason}", settings.runtime.display());
     let failed = |error: Errno| named(&text(error));
@@ -82,7 +84,6 @@ pub fn start<'a>(
         let _ = rustix::process::waitpid(Some(pid), WaitOptions::empty());
         failed(error)
     })?;
-    let kill_at = call.is_none().then(|| Instant::now() + PATIENCE);
     Ok(Runtime { pid, pidfd, call, kill_at })
 }
 
@@ -127,16 +128,15 @@ fn merged(more: &Map) -> Option<Vec<CString>> {
 
 impl Meanwhile for Runtime<'_> {
     fn fds(&self) -> Vec<BorrowedFd<'_>> {
-        // Ready for ever, once it is.
-        let gone = self.call.filter(|_| self.kill_at.is_none()).map(Call::gone_fd);
-        gone.into_iter().chain([self.pidfd.as_fd()]).collect()
+        self.call.map(Call::gone_fd).into_iter().chain([self.pidfd.as_fd()]).collect()
     }
 
     fn look(&mut self, runtime: Pid) {
-        if self.kill_at.is_none() && self.call.is_some_and(Call::gone) {
-            self.kill_at = Some(Instant::now() + PATIENCE);
-        }
         // Killed halfway it may leave anything behind, so it gets its time.
+        if self.call.take_if(|call| call.gone()).is_some() {
+            let at = Instant::now() + PATIENCE;
+            self.kill_at = Some(self.kill_at.map_or(at, |kill_at| kill_at.min(at)));
+        }
         if self.kill_at.is_some_and(|at| at <= Instant::now()) {
             let _ = rustix::process::kill_process(runtime, Signal::KILL);
         }

@@ -5,12 +5,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use rustix::fd::AsRawFd;
-use rustix::fs::{FileType, Mode, OFlags, fstat};
-use wire::{Errno, OwnedFd};
+use rustix::fs::{FileType, Mode, fstat};
+use wire::OwnedFd;
 
 use crate::conmon::config::LogFile;
 use crate::conmon::strerror::strerror;
-use crate::fds::c_path;
+use crate::fds;
 
 /// Permissions of a new log file, less the umask: the engine's group may read.
 const MODE: Mode = Mode::from_raw_mode(0o640);
@@ -48,7 +48,7 @@ pub fn open(path: &Path, allowed: Option<&[PathBuf]>) -> Result<LogFile, String>
     {
         return Err(refused());
     }
-    let fd = open_file(&path)
+    let fd = fds::open_log(&path, MODE)
         .map_err(|error| failed(io::Error::from_raw_os_error(error.raw_os_error())))?;
     if let Some(allowed) = allowed
         && !is_below(&opened(&fd).map_err(failed)?, allowed)
@@ -56,18 +56,6 @@ pub fn open(path: &Path, allowed: Option<&[PathBuf]>) -> Result<LogFile, String>
         return Err(refused());
     }
     Ok(LogFile { path, fd })
-}
-
-fn open_file(path: &Path) -> Result<OwnedFd, Errno> {
-    let path = c_path(path)?;
-    let open = |access| {
-        let flags = access | OFlags::APPEND | OFlags::CREATE | OFlags::CLOEXEC;
-        rustix::fs::open(path.as_c_str(), flags, MODE)
-    };
-    match open(OFlags::RDWR) {
-        Err(Errno::ACCESS | Errno::PERM) => open(OFlags::WRONLY),
-        done => done,
-    }
 }
 
 /// The path of a log without symbolic links, if it exists or its directory does.

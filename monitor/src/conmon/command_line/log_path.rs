@@ -1,8 +1,8 @@
 //! `--log-path`: which log drivers a container's output goes to.
 //!
-//! The grammar is conmon's, odd corners included, with one driver more: pieces between colons, of
-//! which the first names the driver and the second the path; a single piece
-//! that is no driver's name is a path.
+//! The grammar is conmon's, odd corners included, with one driver more: pieces
+//! between colons, of which the first names the driver and the second the path;
+//! a single piece that is no driver's name is a path.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
