@@ -2,20 +2,14 @@
 //! journal's would be. Needs root.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use crate::error::{Context, Error, Result};
-use crate::{Call, Container, Scratch, under_test, wait};
+use crate::{Call, Container, Scratch, namespace, under_test, wait};
 
-/// Calls the second argument where the journal's directory is the first argument.
-pub const WRAPPER: &str = r#"#!/bin/sh
-exec unshare -m sh -c '
-    mount -t tmpfs tmpfs /run && mkdir -p /run/systemd/journal && mount --bind "$0" /run/systemd/journal && exec "$@"
-' "#;
+/// Puts the journal's directory into its place.
+pub const MOUNT: &str = r#"mount -t tmpfs tmpfs /run && mkdir -p /run/systemd/journal && mount --bind "$0" /run/systemd/journal"#;
 
 /// journald's socket.
 #[derive(Debug)]
@@ -34,9 +28,8 @@ impl Journal {
     /// # Errors
     /// The socket or the wrapper cannot be made.
     pub fn new() -> Result<Option<Journal>> {
-        let able = Command::new("unshare").args(["-m", "true"]).status();
-        if !able.is_ok_and(|status| status.success()) {
-            eprintln!("skipped: a mount namespace takes root");
+        if !namespace::possible() {
+            under_test::skipped("a mount namespace takes root");
             return Ok(None);
         }
         let scratch = Scratch::new()?;
@@ -51,12 +44,7 @@ impl Journal {
     /// # Errors
     /// It cannot be made.
     pub fn wrap(&self, program: &Path) -> Result<PathBuf> {
-        let wrapper = self.scratch.join("in-namespace");
-        let directory = self.scratch.join("journal");
-        let text = format!("{WRAPPER}'{}' '{}' \"$@\"\n", directory.display(), program.display());
-        fs::write(&wrapper, text).context("write the wrapper")?;
-        fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755)).context("chmod")?;
-        Ok(wrapper)
+        namespace::wrapper(&self.scratch, MOUNT, &self.scratch.join("journal"), program)
     }
 
     /// A call that logs to the journal only.

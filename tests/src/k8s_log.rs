@@ -18,6 +18,18 @@ pub struct Record {
     pub content: Vec<u8>,
 }
 
+/// Seconds, of a day at most, from one time to a later one; both begin like `2026-08-01T12:00:00` and are of one zone.
+///
+/// # Panics
+/// One of them does not.
+pub fn seconds_between(earlier: &str, later: &str) -> u32 {
+    let seconds = |time: &str| {
+        let part = |range: std::ops::Range<usize>| time.get(range).unwrap().parse::<u32>().unwrap();
+        part(11..13) * 3600 + part(14..16) * 60 + part(17..19)
+    };
+    (seconds(later) + 86400 - seconds(earlier)) % 86400
+}
+
 /// All records of a log file.
 ///
 /// # Errors

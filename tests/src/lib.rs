@@ -30,6 +30,7 @@ pub mod journal;
 pub mod json_log;
 pub mod k8s_log;
 pub mod load;
+pub mod namespace;
 pub mod note;
 pub mod notify;
 pub mod paths;

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Context, Error, Result};
-use crate::{sys, wait};
+use crate::{Call, Scratch, Session, sys, wait};
 
 /// The directory in the bundle that engines make for the container's socket.
 const DIRECTORY: &str = "notify";
@@ -109,6 +109,21 @@ impl Container {
         self.socket.connect(&self.path).context(format_args!("{}", self.path.display()))?;
         Ok(&self.socket)
     }
+}
+
+/// Runs what `call` makes for a host's socket: the host, the monitor, and the container's end.
+///
+/// # Errors
+/// One of them cannot be made.
+pub fn running(
+    scratch: &Scratch,
+    call: impl FnOnce(&Path) -> Result<Call>,
+) -> Result<(Host, Session, Container)> {
+    let path = scratch.join("host");
+    let host = Host::at(&path)?;
+    let session = call(&path)?.running()?;
+    let container = Container::of(&session.paths.bundle)?;
+    Ok((host, session, container))
 }
 
 /// Makes the directory for the socket, as engines do; the socket's path in it.

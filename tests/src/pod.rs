@@ -62,15 +62,16 @@ impl<'a> Server<'a> {
     /// # Errors
     /// As [`Server::new`].
     pub fn real(scratch: &'a Scratch) -> Result<Option<Server<'a>>> {
+        let folders = ["/usr/sbin", "/usr/bin", "/usr/local/sbin", "/usr/local/bin"];
         let runc =
-            ["/usr/sbin/runc", "/usr/bin/runc"].into_iter().find(|path| Path::new(path).exists());
+            folders.iter().map(|folder| Path::new(folder).join("runc")).find(|path| path.exists());
         // SAFETY: plain integers.
         let Some(runc) = runc.filter(|_| unsafe { libc::geteuid() } == 0) else {
-            eprintln!("skipped: it takes root and runc");
+            under_test::skipped("it takes root and runc");
             return Ok(None);
         };
         let mut server = Server::new(scratch)?;
-        server.runtime = runc.into();
+        server.runtime = runc;
         server.runtime_root = Some(scratch.directory("runc")?);
         server.real = true;
         Ok(Some(server))
@@ -349,14 +350,7 @@ impl PodContainer {
     /// # Errors
     /// As [`PodContainer::log`].
     pub fn logged(&self, stream: &str) -> Result<Vec<u8>> {
-        let mut all = Vec::new();
-        for record in self.log()?.iter().filter(|record| record.stream == stream) {
-            all.extend(&record.content);
-            if !record.partial {
-                all.push(b'\n');
-            }
-        }
-        Ok(all)
+        Ok(k8s_log::content(&self.log()?, stream))
     }
 }
 

@@ -87,6 +87,16 @@ pub fn is_ours() -> Result<bool> {
     Ok(ours)
 }
 
+/// Says that a test cannot run on this machine. With `CI=true` in the environment that is a panic instead, so that
+/// nobody takes skipped tests for passed ones.
+///
+/// # Panics
+/// In CI.
+pub fn skipped(why: impl std::fmt::Display) {
+    assert!(env::var_os("CI").is_none_or(|ci| ci != "true"), "cannot run: {why}");
+    eprintln!("skipped: {why}");
+}
+
 /// The small OCI runtime: `SMALL_RUNTIME`, else next to the running program (where cargo puts both).
 ///
 /// # Errors

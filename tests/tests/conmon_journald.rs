@@ -4,9 +4,9 @@
 use std::fs;
 use std::process::Command;
 
-use tests::journal::{Journal, WRAPPER};
+use tests::journal::{Journal, MOUNT};
 use tests::podman::{Podman, ROOTFS, Session};
-use tests::{Container, Context, Result, k8s_log, ours_only};
+use tests::{Container, Context, Result, k8s_log, namespace, ours_only};
 
 fn line(priority: &str, text: &str, part: bool) -> (String, String, bool) {
     (priority.into(), text.into(), part)
@@ -171,7 +171,8 @@ fn podman_can_run_a_container_that_logs_to_the_journal() -> Result {
         ["run", "--log-driver", "journald", "--log-opt", "tag=x", ROOTFS, "sh", "-c", script];
     let inner = podman.command(&args);
     let mut command = Command::new("sh");
-    command.args(["-c", &format!("{WRAPPER}\"$0\" \"$@\"")]).arg(journal.scratch.join("journal"));
+    let wrapped = namespace::command(MOUNT, &journal.scratch.join("journal"));
+    command.args(["-c", &format!("{wrapped}\"$0\" \"$@\"")]);
     command.arg(inner.get_program()).args(inner.get_args());
     for (name, value) in inner.get_envs() {
         match value {

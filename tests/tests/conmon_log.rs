@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use tests::k8s_log::{content, summary};
+use tests::k8s_log::{content, seconds_between, summary};
 use tests::{Call, Container, Result, Scratch, Session, under_test};
 
 fn logged(script: &str) -> Result<Vec<tests::k8s_log::Record>> {
@@ -124,11 +124,7 @@ fn the_clock_is_that_of_the_machine() -> Result {
     };
     let said = String::from_utf8(log[0].content.clone()).unwrap();
     // The container looked at its clock at most a few seconds before.
-    let seconds = |time: &str| {
-        let part = |range: std::ops::Range<usize>| time.get(range).unwrap().parse::<u32>().unwrap();
-        part(11..13) * 3600 + part(14..16) * 60 + part(17..19)
-    };
-    let late = (seconds(&log[0].time) + 86400 - seconds(&said)) % 86400;
+    let late = seconds_between(&said, &log[0].time);
     assert!(late <= 5, "{said} was logged at {}", log[0].time);
     Ok(())
 }

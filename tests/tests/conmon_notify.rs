@@ -16,11 +16,7 @@ fn relayed(scratch: &Scratch, host: &Path) -> Result<Call> {
 
 /// That, running.
 fn running(scratch: &Scratch) -> Result<(Host, Session, notify::Container)> {
-    let path = scratch.join("host");
-    let host = Host::at(&path)?;
-    let session = relayed(scratch, &path)?.running()?;
-    let container = notify::Container::of(&session.paths.bundle)?;
-    Ok((host, session, container))
+    notify::running(scratch, |host| relayed(scratch, host))
 }
 
 #[test]

@@ -1,20 +1,15 @@
 //! Messages in syslog (`--syslog`), with a test in the place of the daemon: in a mount namespace of its own the monitor
 //! finds the test's socket at `/dev/log`. Needs root.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
-use std::process::Command;
 
-use tests::{Call, Container, Context, Result, Scratch, ours_only, under_test, wait};
+use tests::{Call, Container, Context, Result, Scratch, namespace, ours_only, under_test, wait};
 
-/// Calls the second argument with a `/dev` in which `log` is the first argument.
-const WRAPPER: &str = r#"#!/bin/sh
-exec unshare -m sh -c '
+/// Makes `log` in `/dev` the daemon's socket.
+const MOUNT: &str = r#"
     mount -t tmpfs tmpfs /mnt && mkdir /mnt/dev && mount --rbind /dev /mnt/dev && mount -t tmpfs tmpfs /dev || exit 99
     for name in null zero urandom tty; do touch /dev/$name; mount --bind /mnt/dev/$name /dev/$name; done
-    touch /dev/log && mount --bind "$0" /dev/log && exec "$@"
-' "#;
+    touch /dev/log && mount --bind "$0" /dev/log"#;
 
 /// The daemon's socket.
 struct Syslog {
@@ -25,20 +20,15 @@ struct Syslog {
 impl Syslog {
     /// `None` where the test may not mount.
     fn new() -> Result<Option<Syslog>> {
-        let able = Command::new("unshare").args(["-m", "true"]).status();
-        if !able.is_ok_and(|status| status.success()) {
-            eprintln!("skipped: a mount namespace takes root");
+        if !namespace::possible() {
+            under_test::skipped("a mount namespace takes root");
             return Ok(None);
         }
         let scratch = Scratch::new()?;
         let path = scratch.join("log.socket");
         let socket = UnixDatagram::bind(&path).context("bind")?;
         socket.set_read_timeout(Some(wait::limit())).context("set a timeout")?;
-        let wrapper = scratch.join("in-namespace");
-        let text =
-            format!("{WRAPPER}'{}' '{}' \"$@\"\n", path.display(), under_test::binary()?.display());
-        fs::write(&wrapper, text).context("write the wrapper")?;
-        fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755)).context("chmod")?;
+        namespace::wrapper(&scratch, MOUNT, &path, &under_test::binary()?)?;
         Ok(Some(Syslog { scratch, socket }))
     }
 

@@ -4,7 +4,7 @@ use std::fs;
 
 use tests::journal::Journal;
 use tests::json_log::parse;
-use tests::k8s_log::{Record, content, summary};
+use tests::k8s_log::{Record, content, seconds_between, summary};
 use tests::{Call, Container, Context, Result, Scratch, Session, ours_only, sys, wait};
 
 /// The log of this session.
@@ -47,11 +47,7 @@ fn time_is_the_clocks_in_utc() -> Result {
     ours_only!();
     let log = logged("date -u +%Y-%m-%dT%H:%M:%S; date -u +%Y-%m-%dT%H:%M:%S")?;
     let said = String::from_utf8(log[0].content.clone()).unwrap();
-    let seconds = |time: &str| {
-        let part = |range: std::ops::Range<usize>| time.get(range).unwrap().parse::<u32>().unwrap();
-        part(11..13) * 3600 + part(14..16) * 60 + part(17..19)
-    };
-    let late = (seconds(&log[0].time) + 86400 - seconds(&said)) % 86400;
+    let late = seconds_between(&said, &log[0].time);
     assert!(late <= 5, "{said} was logged at {}", log[0].time);
     Ok(())
 }

@@ -6,7 +6,9 @@ use std::process::Command;
 
 use tests::journal::Journal;
 use tests::k8s_log::{Record, content, parse, summary};
-use tests::{Call, Container, Context, Result, Scratch, json_log, ours_only, sys, wait};
+use tests::{
+    Call, Container, Context, Result, Scratch, json_log, ours_only, sys, under_test, wait,
+};
 
 /// The drivers that write a file.
 const FILES: [&str; 2] = ["k8s-file", "json-file"];
@@ -181,7 +183,7 @@ impl SmallDisk {
         let mut mount = Command::new("mount");
         let mounted = mount.args(["-t", "tmpfs", "-o", "size=64k", "tmpfs"]).arg(&at).status();
         if !mounted.is_ok_and(|status| status.success()) {
-            eprintln!("skipped: mounting takes root");
+            under_test::skipped("mounting takes root");
             return None;
         }
         Some(SmallDisk(at))

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tests::k8s_log::{Record, content, parse, summary};
-use tests::{Call, Container, Result, Scratch, Session, json_log, ours_only, process, sys, wait};
+use tests::{
+    Call, Container, Result, Scratch, Session, json_log, ours_only, process, sys, under_test, wait,
+};
 
 /// A container that prints the numbers 1 to `last`, of which nine records of 51 bytes fit into a file.
 fn call(scratch: &Scratch, last: u32, backups: Option<u32>) -> Result<Call> {
@@ -135,7 +137,7 @@ fn a_device_is_never_replaced() -> Result {
     let path = sys::c_path(&log).unwrap();
     // SAFETY: the path is a string that ends with NUL.
     if unsafe { libc::mknod(path.as_ptr(), libc::S_IFCHR | 0o600, libc::makedev(1, 3)) } != 0 {
-        eprintln!("skipped: making a device takes root");
+        under_test::skipped("making a device takes root");
         return Ok(());
     }
     for call in [call, self::call(&scratch, 30, None)?.without("--log-rotate").set("-l", &log)] {

@@ -17,7 +17,11 @@ fn numbers() -> String {
 fn counter(scratch: &Scratch) -> Result<(Session, Client)> {
     let script = format!("echo ready; read x; seq 1 {LINES}; exit 5");
     let session = Call::create(scratch, &Container::sh(script).stdin())?.created()?;
+    let hub = scratch.idle()?;
+    let before = hub.fds().len();
     let mut owner = session.attach()?;
+    // A client is an owner if the hub has accepted it before the start.
+    wait::until("the client to be accepted", || Ok((hub.fds().len() > before).then_some(())))?;
     session.start()?;
     owner.expect("ready\n")?;
     Ok((session, owner))

@@ -4,6 +4,7 @@ use std::fs;
 
 use monitor::pod::types::{LogDriver, LogDriverType, ReopenLogRequest};
 use tests::journal::Journal;
+use tests::k8s_log::content;
 use tests::pod::{PodContainer, Server};
 use tests::{Container, Result, Scratch, json_log, ours_only, under_test, wait};
 
@@ -24,18 +25,11 @@ fn several_logs_each_get_everything() -> Result {
     pod.client.create_container(&container.request).unwrap();
     container.start()?;
     assert_eq!(container.exit()?, "0");
-    let content = |records: Vec<tests::k8s_log::Record>, stream: &str| {
-        let records = records.into_iter().filter(|record| record.stream == stream);
-        let lines = records.flat_map(|record| {
-            record.content.into_iter().chain((!record.partial).then_some(b'\n'))
-        });
-        lines.collect::<Vec<u8>>()
-    };
     let mut expected: String = (1..=20000).map(|number| format!("{number}\n")).collect();
     expected.push_str("end");
     for records in [container.log()?, json_log::parse(&fs::read(&json).unwrap())?] {
-        assert!(content(records.clone(), "stdout") == expected.as_bytes());
-        assert_eq!(content(records, "stderr"), b"bad\n");
+        assert!(content(&records, "stdout") == expected.as_bytes());
+        assert_eq!(content(&records, "stderr"), b"bad\n");
     }
     Ok(())
 }

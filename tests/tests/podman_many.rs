@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use tests::podman::{Podman, ROOTFS, eventually};
+use tests::under_test;
 
 #[test]
 fn a_pod_of_several_containers_starts_stops_and_goes_as_one() {
@@ -31,8 +32,7 @@ fn a_pod_of_several_containers_starts_stops_and_goes_as_one() {
 fn a_pod_with_an_infra_container_shares_its_names() {
     let Some(podman) = Podman::new() else { return };
     if !has_catatonit() {
-        eprintln!("skipped: podman needs catatonit for infra containers");
-        return;
+        return under_test::skipped("podman needs catatonit for infra containers");
     }
     podman.ok(&[
         "pod",
@@ -126,8 +126,7 @@ fn prune_finds_ended_containers_and_nothing_else() {
 fn an_init_process_reaps_for_the_container() {
     let Some(podman) = Podman::new() else { return };
     if !has_catatonit() {
-        eprintln!("skipped: podman needs catatonit for --init");
-        return;
+        return under_test::skipped("podman needs catatonit for --init");
     }
     let output = podman
         .script(&["--init"], "(sleep 0.01 &); ps -o pid,args | grep -c podman-init; exit 4")

@@ -3,9 +3,10 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::under_test;
 
 /// What the roles' binaries are called; they live next to `monitor`.
 const ROLES: [&str; 3] = ["exit-reaper", "log-writer", "attach-proxy"];
@@ -65,24 +66,10 @@ pub(super) fn copy_of_monitor(bin: &Path) -> PathBuf {
 pub(super) fn monitor() -> &'static Path {
     static MONITOR: OnceLock<PathBuf> = OnceLock::new();
     MONITOR.get_or_init(|| {
-        let path = std::env::var_os("CONMON_BINARY").map_or_else(built_monitor, PathBuf::from);
+        let path = under_test::binary().unwrap_or_else(|error| panic!("{error}"));
         fs::canonicalize(&path)
             .unwrap_or_else(|e| panic!("no monitor to test at {}: {e}", path.display()))
     })
-}
-
-fn built_monitor() -> PathBuf {
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("/"));
-    let monitor = workspace.join("dist/monitor");
-    if !monitor.exists() {
-        let args = ["run", "--quiet", "-p", "xtask", "--", "dist"];
-        let built = Command::new(env!("CARGO")).args(args).current_dir(workspace).status();
-        assert!(
-            built.as_ref().is_ok_and(|status| status.success()),
-            "cargo xtask dist failed: {built:?}"
-        );
-    }
-    monitor
 }
 
 fn in_path(name: &str) -> Option<PathBuf> {

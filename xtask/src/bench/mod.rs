@@ -78,9 +78,6 @@ pub(crate) struct Args {
     /// a program to compare with (default: /usr/bin/conmon)
     #[argh(option, default = "crate::test::ORIGINAL.into()")]
     theirs: PathBuf,
-    /// a conmonrs to compare our pod server with (not there yet)
-    #[argh(option)]
-    conmonrs: Option<PathBuf>,
     /// take one sample of this measure and print its numbers (used by bench itself)
     #[argh(option)]
     sample: Option<String>,
@@ -126,9 +123,6 @@ impl std::str::FromStr for Numbers {
 pub(crate) fn main(args: Args) -> Result<ExitCode> {
     if let Some(name) = &args.sample {
         return sample(&args, name);
-    }
-    if args.conmonrs.is_some() {
-        return Err("--conmonrs: there is no pod server of ours yet to compare it with".into());
     }
     let chosen = chosen(&args.only)?;
     let programs = programs(&args)?;

@@ -7,8 +7,9 @@ use std::process::{Command, Stdio};
 pub(crate) type Tool = (&'static str, &'static str);
 
 /// What the tests on this machine need.
-pub(crate) const FOR_TESTS: [Tool; 7] = [
+pub(crate) const FOR_TESTS: [Tool; 8] = [
     ("podman", "podman"),
+    ("catatonit", "catatonit"),
     ("runc", "runc"),
     ("conmon", "conmon"),
     ("busybox", "busybox-static"),

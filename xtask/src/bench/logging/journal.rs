@@ -3,23 +3,14 @@
 
 use crate::report::{Context, Result};
 use ::tests::verify::Expected;
-use ::tests::{Scratch, under_test};
-use std::fs::{self, Permissions};
+use ::tests::{Scratch, journal, namespace, under_test};
 use std::io::ErrorKind;
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
-
-/// Calls the second argument where the journal's folder is the first argument.
-const WRAPPER: &str = r#"#!/bin/sh
-exec unshare -m sh -c '
-    mount -t tmpfs tmpfs /run && mkdir -p /run/systemd/journal && mount --bind "$0" /run/systemd/journal && exec "$@"
-' "#;
 
 /// How soon it sees that nothing more will come.
 const GLANCE: Duration = Duration::from_millis(50);
@@ -45,23 +36,16 @@ struct Entries {
 impl Journal {
     /// None where we may not mount.
     pub(super) fn new(scratch: &Scratch) -> Result<Option<Journal>> {
-        if !Command::new("unshare")
-            .args(["-m", "true"])
-            .status()
-            .is_ok_and(|status| status.success())
-        {
+        if !namespace::possible() {
             eprintln!("bench: the journal needs a mount namespace, and so root; left out");
             return Ok(None);
         }
         let folder = scratch.directory("journal").context("cannot prepare")?;
         let socket = UnixDatagram::bind(folder.join("socket")).context("cannot make a journal")?;
         socket.set_read_timeout(Some(GLANCE)).context("cannot make a journal")?;
-        let wrapper = scratch.join("in-namespace");
         let binary = under_test::binary().context("cannot prepare")?;
-        let text = format!("{WRAPPER}'{}' '{}' \"$@\"\n", folder.display(), binary.display());
-        fs::write(&wrapper, text)
-            .and_then(|()| fs::set_permissions(&wrapper, Permissions::from_mode(0o755)))
-            .context(format!("cannot write {}", wrapper.display()))?;
+        let wrapper = namespace::wrapper(scratch, journal::MOUNT, &folder, &binary)
+            .context("cannot prepare")?;
         let complete = Arc::new(AtomicBool::new(false));
         let last = complete.clone();
         let receiver = std::thread::spawn(move || receive(&socket, &last));
