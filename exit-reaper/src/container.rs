@@ -58,6 +58,8 @@ pub(crate) struct Container {
     program: Option<(u64, u64)>,
     /// It is an exec session, whose process is started already.
     pub(crate) exec: bool,
+    /// It is the pause process of a pod, and goes after all others.
+    pub(crate) pause: bool,
     /// Its clients get a packet that says that all output was sent.
     pub(crate) attach_done: bool,
     /// The log may not be on disk yet.
@@ -110,11 +112,12 @@ impl Container {
             _,
         ] = slots;
         let record = record.ok_or(Errno::INVAL)?;
-        let (timeout, exec, attach_done) = {
+        let (timeout, exec, pause, attach_done) = {
             let mapped = Record::map(&record)?;
             let fields = mapped.fields();
             let exec = fields.string(Tag::SyncKey).is_some();
-            (fields.number(Tag::Timeout), exec, fields.flag(Tag::AttachDone))
+            let pause = fields.string(Tag::PausePidFile).is_some();
+            (fields.number(Tag::Timeout), exec, pause, fields.flag(Tag::AttachDone))
         };
         let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
         Ok(Container {
@@ -147,6 +150,7 @@ impl Container {
             output_seen: false,
             program: pid.and_then(program),
             exec,
+            pause,
             attach_done,
             log_dirty: false,
             notification_lost: false,

@@ -103,6 +103,7 @@ impl Hub {
             publish::exit_files(key, fields, container.status);
             publish::sync(container, fields);
             publish::unlink(fields, Tag::AttachPath);
+            publish::namespaces(fields);
             delay = fields.number(Tag::ExitDelay).unwrap_or(0);
         }
         container.deadline = Some(self.now.saturating_add(delay.saturating_mul(1000)));

@@ -70,6 +70,8 @@ pub(crate) enum Source {
     Connection(Key),
     Worker(Key),
     Door(Key),
+    FdSocket,
+    FdServer,
 }
 
 impl Source {
@@ -89,6 +91,8 @@ impl Source {
             Source::Connection(key) => (41, 0, key),
             Source::Worker(key) => (42, 0, key),
             Source::Door(key) => (43, 0, key),
+            Source::FdSocket => (50, 0, Key(0)),
+            Source::FdServer => (51, 0, Key(0)),
         };
         (kind << 48) | (u64::from(part) << 32) | u64::from(key.0)
     }
@@ -110,6 +114,8 @@ impl Source {
             (41, _) => Source::Connection(key),
             (42, _) => Source::Worker(key),
             (43, _) => Source::Door(key),
+            (50, _) => Source::FdSocket,
+            (51, _) => Source::FdServer,
             _ => return None,
         })
     }
@@ -227,6 +233,8 @@ impl Hub {
             Some(Source::Rpc) => self.accept_connections(),
             Some(Source::Connection(key)) => self.connection_ready(key),
             Some(Source::Worker(key)) => self.read_worker(key),
+            Some(Source::FdSocket) => self.fd_client_waits(),
+            Some(Source::FdServer) => self.fd_server_ends(),
             Some(Source::Listener(_) | Source::Door(_)) | None => {}
         }
     }
@@ -300,6 +308,8 @@ mod tests {
             Source::Connection(key),
             Source::Worker(key),
             Source::Door(key),
+            Source::FdSocket,
+            Source::FdServer,
         ] {
             assert_eq!(Source::of(source.token()), Some(source));
         }

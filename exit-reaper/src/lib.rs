@@ -38,6 +38,7 @@ mod hub;
 mod life;
 mod notify;
 mod oom;
+mod pause;
 mod pod;
 mod publish;
 mod role;
@@ -57,8 +58,12 @@ const EXIT_USAGE: i32 = 100;
 static TABLES: Once<AllTables> = Once::new(AllTables::new());
 
 /// Runs the hub; standard input is the link to `monitor`. The result is the
-/// container's status, as the process's exit status.
+/// container's status, as the process's exit status. Called as
+/// [`pause`](pause::CALLED), it is the first process of a pod instead.
 pub fn run(arguments: Arguments) -> i32 {
+    if arguments.words().next() == Some(pause::CALLED) {
+        return pause::run();
+    }
     let Some(tables) = TABLES.take() else {
         return EXIT_USAGE;
     };

@@ -3,6 +3,7 @@
 use crate::container::Container;
 use core::ffi::CStr;
 use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::mount::UnmountFlags;
 use wire::record::{Fields, Tag};
 use wire::{Errno, Key};
 
@@ -115,6 +116,19 @@ pub(crate) fn unlink(fields: Fields<'_>, tag: Tag) {
     if let Some(path) = fields.string(tag) {
         let _ = rustix::fs::unlink(path);
     }
+}
+
+/// Undoes what the namespaces of a pod were bound to: they go when nobody is
+/// in them any more.
+pub(crate) fn namespaces(fields: Fields<'_>) {
+    for file in fields.strings(Tag::NamespaceFile) {
+        // Whatever is mounted there, once or more often. It need not be: then
+        // it fails, as it does in the end.
+        let flags = UnmountFlags::DETACH | UnmountFlags::NOFOLLOW;
+        while rustix::mount::unmount(file, flags).is_ok() {}
+        let _ = rustix::fs::unlink(file);
+    }
+    unlink(fields, Tag::PausePidFile);
 }
 
 #[cfg(test)]

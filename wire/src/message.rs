@@ -282,6 +282,18 @@ pub enum Message {
     /// The connection has nothing to do; the worker goes. Not answered. Fds:
     /// the connection.
     Park,
+    /// Watch the fd socket of the server, and have its clients served. Fds:
+    /// the listening socket. `Refused` when there is one already.
+    FdSocket,
+
+    // ---- hub to fd server
+    /// First of all: clients wait. Fds: the listening socket. Answered by
+    /// `Done` when none is left.
+    ServeFds {
+        /// How many fd servers there were before: the numbers of its slots
+        /// are those of no other.
+        turn: u32,
+    },
 }
 
 impl Message {
@@ -322,6 +334,8 @@ impl Message {
             ReopenLog { container } => (48, 0, container.0, 0),
             Park => (49, 0, 0, 0),
             Reopened { container, failed } => (50, u16::from(failed), container.0, 0),
+            FdSocket => (51, 0, 0, 0),
+            ServeFds { turn } => (52, 0, turn, 0),
         };
         let [s0, s1] = short.to_le_bytes();
         let [a0, a1, a2, a3] = u32::to_le_bytes(a);
@@ -382,6 +396,8 @@ impl Message {
             48 => ReopenLog { container },
             49 => Park,
             50 => Reopened { container, failed: flag(short.into())? },
+            51 => FdSocket,
+            52 => ServeFds { turn: a },
             _ => return None,
         };
         // Unused fields must be zero, so that they can get a meaning later.
@@ -401,6 +417,7 @@ impl Message {
             Client { .. } | Log { .. } | Notification { .. } | Find | Listen { .. } | Park => {
                 count == 1
             }
+            FdSocket | ServeFds { .. } => count == 1,
             _ => count == 0,
         }
     }
@@ -414,7 +431,7 @@ mod tests {
 
     fn any_message() -> impl Strategy<Value = Message> {
         use Message::*;
-        (0..29u8, any::<u32>(), any::<u32>(), any::<bool>(), any::<u16>()).prop_map(
+        (0..31u8, any::<u32>(), any::<u32>(), any::<bool>(), any::<u16>()).prop_map(
             |(kind, a, b, flag, set)| {
                 let (container, client) = (Key(a), Key(b));
                 match kind {
@@ -447,6 +464,8 @@ mod tests {
                     25 => Park,
                     26 => Reopened { container, failed: flag },
                     27 => Notification { container },
+                    28 => FdSocket,
+                    29 => ServeFds { turn: a },
                     _ => CloseStdin { container },
                 }
             },

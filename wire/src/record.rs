@@ -121,6 +121,14 @@ pub enum Tag {
     /// The name that the log-writer's process takes (proc(5), `comm`): the
     /// journal notes it with each entry, and readers look for it.
     WriterName = 46,
+    /// Path of the file with the pid of a pod's pause process, to unlink when
+    /// that ends; marks the record of one, which has no id.
+    PausePidFile = 50,
+    /// Path of a file that a namespace of the pod is bound to, to unmount and
+    /// unlink then; any number of times.
+    NamespaceFile = 51,
+    /// Of a pod: path of the fd socket, to unlink when the server ends.
+    FdSocket = 52,
 }
 
 /// Writes the fields of a record, piece by piece, to wherever the caller

@@ -5,6 +5,7 @@ use crate::{AsFd, BorrowedFd, Errno, OwnedFd};
 use core::ffi::{CStr, c_char};
 use rustix::fd::{FromRawFd, RawFd};
 use rustix::process::{Pid, Signal};
+use rustix::thread::UnshareFlags;
 use syscalls::{Sysno, syscall};
 
 /// Signal numbers (signal(7)), as [`Mask`]s take them.
@@ -135,6 +136,19 @@ pub fn fork() -> Result<Forked, Errno> {
         None => Forked::Child,
         Some(pid) => Forked::Parent(pid),
     })
+}
+
+/// Puts this process (its next children, for a PID namespace) into new
+/// namespaces (unshare(2)).
+///
+/// # Errors
+/// Those of unshare(2); [`Errno::INVAL`] for what is not a namespace.
+pub fn unshare(namespaces: UnshareFlags) -> Result<(), Errno> {
+    if namespaces.intersects(UnshareFlags::FILES | UnshareFlags::FS | UnshareFlags::SYSVSEM) {
+        return Err(Errno::INVAL);
+    }
+    // SAFETY: the table of descriptors stays as it is: FILES was refused.
+    unsafe { rustix::thread::unshare_unsafe(namespaces) }
 }
 
 /// A NULL-terminated list of strings as execve(2) takes it.

@@ -44,7 +44,9 @@ pub(crate) fn link(folder: &Path) -> std::io::Result<()> {
 pub(crate) fn unstripped() -> Result<Vec<(String, PathBuf)>> {
     let folder = target_dir()?.join("unstripped");
     let folder = folder.to_str().context("the target folder's name is not UTF-8")?;
-    build(&["--config", "profile.release.strip=false", "--target-dir", folder])
+    let strip = ["profile.release.strip=false", "profile.release.package.exit-reaper.strip=false"];
+    let [all, hub] = strip;
+    build(&["--config", all, "--config", hub, "--target-dir", folder])
 }
 
 /// A `cargo` command that runs in the workspace.

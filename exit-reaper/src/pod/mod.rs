@@ -8,6 +8,7 @@
 
 mod connections;
 mod doors;
+mod fd_socket;
 mod reaped;
 mod workers;
 
@@ -17,6 +18,7 @@ use crate::life::{Event, State};
 use crate::publish;
 use connections::Connection;
 use doors::Door;
+use fd_socket::FdSocket;
 use reaped::Reaped;
 use wire::event::{EventFlags, Events};
 use wire::key::Slots;
@@ -76,6 +78,7 @@ pub(crate) struct Pod {
     stop_by: Option<u64>,
     /// How many connections have had to wait for a worker so far.
     waits: u32,
+    fd_socket: FdSocket,
     tables: &'static mut Tables,
 }
 
@@ -98,6 +101,7 @@ impl Pod {
             start_at: None,
             stop_by: None,
             waits: 0,
+            fd_socket: FdSocket::new(),
             tables,
         })
     }
@@ -110,7 +114,7 @@ impl Pod {
     /// The earliest of its timers, in ms of the clock.
     pub(crate) fn next_timer(&self) -> Option<u64> {
         let doors = self.tables.doors.iter().filter_map(|(_, door)| door.accept_at);
-        let own = [self.accept_at, self.start_at, self.stop_by];
+        let own = [self.accept_at, self.start_at, self.stop_by, self.fd_socket.start_at];
         own.into_iter().flatten().chain(doors).min()
     }
 
@@ -130,7 +134,9 @@ impl Hub {
     /// Whether a pod's server has nothing left to do: it was asked to end, and
     /// all containers and workers are gone, or its time is up.
     pub(crate) fn pod_is_over(&self, pod: &Pod) -> bool {
-        let idle = self.tables.containers.is_empty() && pod.tables.workers.is_empty();
+        let idle = self.tables.containers.is_empty()
+            && pod.tables.workers.is_empty()
+            && pod.fd_socket.is_idle();
         pod.stop_by.is_some_and(|at| idle || at <= self.now)
     }
 
@@ -153,15 +159,25 @@ impl Hub {
         }
         self.dismiss_connections();
         self.dismiss_workers();
+        self.close_fd_socket();
+        self.stop_all(false);
+    }
+
+    /// Kills all containers, or all pause processes. In the namespaces of those
+    /// are the containers, which are to end first.
+    fn stop_all(&mut self, pause: bool) {
         let mut from = 0;
         while let Some(key) = self.tables.containers.next_key(from) {
             from = key.slot() + 1;
-            self.step(key, Event::Stopped);
+            if self.tables.containers.get(key).is_some_and(|found| found.pause == pause) {
+                self.step(key, Event::Stopped);
+            }
         }
     }
 
     /// Records the end of what has not ended in time, as well as that goes.
     pub(crate) fn give_up(&mut self) {
+        self.stop_all(true);
         let mut from = 0;
         while let Some(key) = self.tables.containers.next_key(from) {
             from = key.slot() + 1;
@@ -180,24 +196,34 @@ impl Hub {
         let due = |at: &mut Option<u64>| at.take_if(|at| *at <= now).is_some();
         let Some(pod) = &mut self.pod else { return };
         let (accept, start) = (due(&mut pod.accept_at), due(&mut pod.start_at));
+        let (fds, stops) = (due(&mut pod.fd_socket.start_at), pod.stops());
         if accept {
             self.watch_connections();
         }
         if start {
             self.serve_waiting();
         }
+        if fds {
+            self.watch_fd_socket();
+        }
+        if stops && self.tables.containers.iter().all(|(_, container)| container.pause) {
+            self.stop_all(true);
+        }
         self.door_timers();
     }
 
-    /// The container of that id, which may not be an exec session or dead.
+    /// The container of that id, which may not be an exec session or dead; or
+    /// the pause process of that pid file.
     fn find(&self, record: &OwnedFd) -> Option<(Key, &Container)> {
         let record = Record::map(record).ok()?;
-        let wanted = record.fields().string(Tag::Cid)?;
+        let wanted = record.fields();
+        let tags = [Tag::Cid, Tag::PausePidFile];
+        let tag = tags.into_iter().find(|tag| wanted.string(*tag).is_some())?;
         self.tables.containers.iter().find(|(_, container)| {
             matches!(container.state, State::Running | State::Killed)
                 && !container.exec
                 && Record::map(&container.record)
-                    .is_ok_and(|own| own.fields().string(Tag::Cid) == Some(wanted))
+                    .is_ok_and(|own| own.fields().string(tag) == wanted.string(tag))
         })
     }
 }

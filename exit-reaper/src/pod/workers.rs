@@ -98,6 +98,10 @@ impl Hub {
                 };
                 self.answer(from, answer);
             }
+            (Message::FdSocket, Some(socket)) => {
+                let answer = self.open_fd_socket(socket);
+                self.answer(from, answer);
+            }
             (Message::ReopenLog { container }, None) => self.reopen_for(from, container),
             _ => wire::error!(crate::NAME, "unexpected message from a worker"),
         }
@@ -187,6 +191,7 @@ impl Hub {
     pub(super) fn kill_workers(&mut self) {
         let Some(pod) = &self.pod else { return };
         pod.tables.workers.iter().for_each(|(_, worker)| kill(worker.pid));
+        pod.fd_socket.kill();
     }
 }
 
@@ -196,6 +201,6 @@ fn send(worker: &Worker, message: &Message, fds: &[BorrowedFd<'_>]) {
     let _ = worker.link.send(message, fds);
 }
 
-fn kill(pid: Pid) {
+pub(super) fn kill(pid: Pid) {
     let _ = rustix::process::kill_process(pid, Signal::KILL);
 }
