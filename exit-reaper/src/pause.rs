@@ -21,7 +21,7 @@ pub(crate) fn run() -> i32 {
         while let Ok(Some(_)) = rustix::process::wait(WaitOptions::NOHANG) {}
         let _ = rustix::event::poll(&mut [PollFd::new(&signals, PollFlags::IN)], None);
         while let Some(signal) = sys::next_signal(&signals) {
-            if sys::asks_to_end(signal) {
+            if sys::end_signal(signal).is_some() {
                 return 0;
             }
         }

@@ -18,6 +18,9 @@ pub const MAX_ENVIRONMENT: usize = 16_384;
 /// The program that we are (proc(5)).
 const OWN: &str = "/proc/self/exe";
 
+/// The program that is the hub, and the first process of a pod.
+const HUB: &str = "exit-reaper";
+
 /// The programs of the roles, which live beside ours.
 #[derive(Debug)]
 pub struct Programs {
@@ -35,33 +38,41 @@ impl Programs {
     /// # Errors
     /// Says which program is missing.
     pub fn find() -> Result<Self, String> {
-        let own = std::fs::read_link(OWN)
-            .map_err(|error| format!("cannot read {OWN}: {error}; mount /proc"))?;
-        let dir = own.parent().unwrap_or(Path::new("/")).to_owned();
-        let open = |name: &str| {
-            let path = dir.join(name);
-            c_path(&path)
-                .and_then(|path| {
-                    rustix::fs::open(path.as_c_str(), OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
-                })
-                .map_err(|error| {
-                    format!(
-                        "cannot open {}: {}; install it beside monitor",
-                        path.display(),
-                        text(error)
-                    )
-                })
-        };
+        let own = own_path()?;
+        let beside = |name: &str| open_beside(&own, name);
         Ok(Programs {
-            path: dir.join("exit-reaper"),
-            hub: open("exit-reaper")?,
-            writer: open("log-writer")?,
-            proxy: open("attach-proxy")?,
+            path: own.with_file_name(HUB),
+            hub: beside(HUB)?,
+            writer: beside("log-writer")?,
+            proxy: beside("attach-proxy")?,
             // Not by its name, which may be another program's by now.
             monitor: rustix::fs::open(OWN, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
                 .map_err(|error| format!("cannot open {OWN}: {}; mount /proc", text(error)))?,
         })
     }
+}
+
+/// Opens the hub's program, to be executed.
+///
+/// # Errors
+/// Says that it is missing.
+pub fn hub_program() -> Result<OwnedFd, String> {
+    open_beside(&own_path()?, HUB)
+}
+
+fn own_path() -> Result<PathBuf, String> {
+    std::fs::read_link(OWN).map_err(|error| format!("cannot read {OWN}: {error}; mount /proc"))
+}
+
+fn open_beside(own: &Path, name: &str) -> Result<OwnedFd, String> {
+    let path = own.with_file_name(name);
+    c_path(&path)
+        .and_then(|path| {
+            rustix::fs::open(path.as_c_str(), OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
+        })
+        .map_err(|error| {
+            format!("cannot open {}: {}; install it beside monitor", path.display(), text(error))
+        })
 }
 
 /// A container that the hub is to take over.

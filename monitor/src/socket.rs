@@ -3,8 +3,10 @@
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
+use std::time::Duration;
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{FlockOperation, Mode, OFlags};
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use wire::{Errno, OwnedFd};
 
@@ -59,19 +61,43 @@ pub fn bind(path: &Path, kind: SocketType, mode: Mode) -> Result<OwnedFd, Errno>
     Ok(socket)
 }
 
-/// A socket connected to the one at `path`, of whatever length.
+/// A socket connected to the one at `path`, of whatever length. Unless it never
+/// waits (`SocketFlags::NONBLOCK`), `patience` is how long connecting, and
+/// anything said over it later, may wait; `None` is for ever.
 ///
 /// # Errors
 /// Those of open(2), socket(2) and connect(2).
-pub fn connect(path: &Path, kind: SocketType, flags: SocketFlags) -> Result<OwnedFd, Errno> {
+pub fn connect(
+    path: &Path,
+    kind: SocketType,
+    flags: SocketFlags,
+    patience: Option<Duration>,
+) -> Result<OwnedFd, Errno> {
     use rustix::fd::AsRawFd;
     let there = OFlags::PATH | OFlags::CLOEXEC;
     let there = rustix::fs::open(c_path(path)?.as_c_str(), there, Mode::empty())?;
+    // However long the path is, this one is short.
     let short = c_path(Path::new(&format!("/proc/self/fd/{}", there.as_raw_fd())))?;
     let flags = flags | SocketFlags::CLOEXEC;
     let socket = rustix::net::socket_with(AddressFamily::UNIX, kind, flags, None)?;
+    if patience.is_some() {
+        for timeout in [Timeout::Recv, Timeout::Send] {
+            set_socket_timeout(&socket, timeout, patience)?;
+        }
+    }
     rustix::net::connect(&socket, &SocketAddrUnix::new(short.as_c_str())?)?;
     Ok(socket)
+}
+
+/// Takes a folder for ourselves until the result is dropped (flock(2)): those
+/// who look for a socket in it, and then make one, take turns.
+///
+/// # Errors
+/// Those of open(2) and flock(2).
+pub fn lock_folder(path: &Path) -> Result<OwnedFd, Errno> {
+    let folder = rustix::fs::open(c_path(path)?.as_c_str(), OFlags::CLOEXEC, Mode::empty())?;
+    rustix::fs::flock(&folder, FlockOperation::LockExclusive)?;
+    Ok(folder)
 }
 
 fn split(path: &Path) -> Result<(&Path, &std::ffi::OsStr), Errno> {

@@ -79,11 +79,10 @@ impl Client {
     /// # Errors
     /// [`Error::Connection`]: nobody listens there, or it is no pod server.
     pub fn connect(path: &Path) -> Result<Client, Error> {
-        let no_flags = SocketFlags::empty();
-        let stream = socket::connect(path, SocketType::STREAM, no_flags).map_err(|error| {
+        let stream = socket::connect(path, SocketType::STREAM, SocketFlags::empty(), None);
+        Client::new(stream.map_err(|error| {
             Error::Connection(format!("cannot connect to {}: {}", path.display(), text(error)))
-        })?;
-        Client::new(stream)
+        })?)
     }
 
     /// Ends the connection: calls in flight have no answer any more.

@@ -36,8 +36,8 @@ pub fn attach(hub: &Hub, request: &AttachRequest) -> Result<(), String> {
 /// connecting with another type of socket, which its owner never notices
 /// (EPROTOTYPE of unix(7)); a name without a socket refuses.
 pub(super) fn is_served(path: &Path) -> bool {
-    let connected = socket::connect(path, SocketType::DGRAM, SocketFlags::NONBLOCK);
-    matches!(connected, Ok(_) | Err(Errno::PROTOTYPE))
+    let found = socket::connect(path, SocketType::DGRAM, SocketFlags::NONBLOCK, None);
+    matches!(found, Ok(_) | Err(Errno::PROTOTYPE))
 }
 
 /// Has the logs of a container opened anew.

@@ -9,17 +9,18 @@ use rustix::process::{Pid, Signal};
 use wire::{FdSet, OwnedFd};
 
 use super::arguments;
+use super::fds as slots;
 use super::hub::Hub;
 use super::logs::Logs;
 use super::record;
 use super::service::Call;
 use super::settings::Settings;
-use super::spawn;
+use super::spawn::{self, ForRuntime};
 use super::types::{CreateContainerRequest, CreateContainerResponse};
 use crate::conmon::record::MAX_EXIT_ARGS;
 use crate::fds::{self, Ours};
 use crate::handover::Container;
-use crate::inherited::text;
+use crate::inherited::{self, text};
 use crate::oom;
 use crate::runtime::{self, PidFile, Stdio};
 use crate::supervise::{self, Outcome};
@@ -66,12 +67,20 @@ pub fn create(
     let pid_file = Path::new(&request.bundle_path).join("pidfile");
     let at = console.as_ref().map(|console| console.path.as_path());
     let args = arguments::create(settings, request, &pid_file, at);
+    let more = slots::take(settings, &request.additional_fds)?;
+    let leaks = slots::take(settings, &request.leak_fds)?;
     let logs = Logs::open(&request.log_drivers)?;
     let before = runtime::stamp(&pid_file);
 
     let mut fds = Fds::new();
     let stdio = Stdio::open(request.stdin, request.terminal, &mut fds)?;
-    let outcome = run(settings, client, &args, request, stdio, console.as_ref(), &fds)?;
+    if !leaks.is_empty() {
+        let stashed = inherited::stash(&leaks);
+        let stashed = stashed.map_err(|error| format!("cannot keep leakFds: {}", text(error)))?;
+        fds.push((FdSet::LEAKS, stashed));
+    }
+    let outcome =
+        run(settings, client, &args, request, ForRuntime { stdio, more }, console.as_ref(), &fds)?;
     drop(console);
     if outcome.status != 0 {
         let words = words(&outcome, &fds);
@@ -100,13 +109,6 @@ pub fn create(
 
 /// Refuses what cannot be done before anything is.
 fn check(request: &CreateContainerRequest) -> Result<(), String> {
-    for (name, slots) in
-        [("additionalFds", &request.additional_fds), ("leakFds", &request.leak_fds)]
-    {
-        if !slots.is_empty() {
-            return Err(format!("{name}: the fd socket is not built yet"));
-        }
-    }
     // The hub would start no cleanup command, and skip paths with a NUL in them.
     if request.cleanup_cmd.len() > MAX_EXIT_ARGS {
         return Err(format!("cleanupCmd: more than {MAX_EXIT_ARGS} words"));
@@ -129,13 +131,13 @@ fn run(
     client: &Client<'_>,
     args: &[OsString],
     request: &CreateContainerRequest,
-    stdio: Stdio,
+    for_runtime: ForRuntime,
     console: Option<&ConsoleSocket>,
     fds: &Fds,
 ) -> Result<Outcome, String> {
     log::debug!("calling {}", runtime::display(&settings.runtime, args));
-    let mut runtime =
-        spawn::start(settings, args, &request.env_vars, stdio, Some(client.call), None)?;
+    let call = Some(client.call);
+    let mut runtime = spawn::start(settings, args, &request.env_vars, for_runtime, call, None)?;
     let outputs = [FdSet::STDOUT, FdSet::STDERR];
     let pipes: Vec<&OwnedFd> =
         fds.iter().filter(|(bit, _)| outputs.contains(bit)).map(|(_, fd)| fd).collect();
@@ -233,7 +235,8 @@ fn remove(settings: &Settings, request: &CreateContainerRequest) {
     let mut fds = Fds::new();
     let done = Stdio::open(false, true, &mut fds).and_then(|stdio| {
         let kill_at = Some(Instant::now() + spawn::PATIENCE);
-        let mut runtime = spawn::start(settings, &args, &request.env_vars, stdio, None, kill_at)?;
+        let env = &request.env_vars;
+        let mut runtime = spawn::start(settings, &args, env, stdio.into(), None, kill_at)?;
         let pipes: Vec<&OwnedFd> = fds.iter().map(|(_, fd)| fd).collect();
         let outcome = supervise::runtime(runtime.pid, &mut runtime, None, &pipes, true);
         let failed = outcome.status != 0;
@@ -269,13 +272,6 @@ mod tests {
             failure(&outcome(137, true), b"\xff\n"),
             "child command exited with signal: \u{fffd}"
         );
-    }
-
-    #[test]
-    fn descriptors_from_the_fd_socket_are_refused_by_name() {
-        let request =
-            CreateContainerRequest { leak_fds: vec![1], ..CreateContainerRequest::default() };
-        assert_eq!(check(&request), Err("leakFds: the fd socket is not built yet".into()));
     }
 
     #[test]

@@ -63,7 +63,7 @@ pub fn exec(
     let bound = spawn::PATIENCE.max(Duration::from_secs(request.timeout_sec));
     let kill_at = Instant::now().checked_add(bound).filter(|_| request.timeout_sec > 0);
     let env = &request.env_vars;
-    let mut runtime = spawn::start(settings, &args, env, stdio, Some(call), kill_at)?;
+    let mut runtime = spawn::start(settings, &args, env, stdio.into(), Some(call), kill_at)?;
     let pipes: Vec<&OwnedFd> = fds.iter().map(|(_, fd)| fd).collect();
     let runtime = &mut runtime;
     let outcome = supervise::runtime(runtime.pid, runtime, console.as_ref(), &pipes, false);

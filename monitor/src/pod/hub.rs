@@ -1,5 +1,7 @@
 //! A worker's way to the hub: requests and their answers, one at a time.
 
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use rustix::event::{PollFd, PollFlags};
@@ -77,18 +79,41 @@ impl Hub {
     /// # Errors
     /// There is none, or the hub is ending.
     pub fn find(&self, id: &str) -> Result<Found, String> {
-        let mut bytes = Vec::new();
-        Encoder::new(|piece: &[u8]| bytes.extend_from_slice(piece))
-            .string(Tag::Cid, id.replace('\0', "").as_bytes());
-        let record = wire::record::seal(&bytes)
-            .map_err(|error| format!("cannot ask for a container: {}", text(error)))?;
-        match self.ask(&Message::Find, &[record.as_fd()])? {
+        match self.look_up(Tag::Cid, id.replace('\0', "").as_bytes())? {
             (Message::Found { container, pid, fds: set }, fds) => {
                 let mut fds = set.bits().zip(fds);
                 let tty = fds.find(|(bit, _)| *bit == FdSet::TTY).map(|(_, fd)| fd);
                 Ok(Found { key: container, pid, tty })
             }
             _ => Err(NOT_FOUND.into()),
+        }
+    }
+
+    /// Whether there is a pause process with this pid file.
+    ///
+    /// # Errors
+    /// The hub is ending.
+    pub fn has_pause(&self, pid_file: &Path) -> Result<bool, String> {
+        let answer = self.look_up(Tag::PausePidFile, pid_file.as_os_str().as_bytes())?;
+        Ok(matches!(answer, (Message::Found { .. }, _)))
+    }
+
+    fn look_up(&self, tag: Tag, value: &[u8]) -> Result<(Message, Fds), String> {
+        let mut bytes = Vec::new();
+        Encoder::new(|piece: &[u8]| bytes.extend_from_slice(piece)).string(tag, value);
+        let record = wire::record::seal(&bytes)
+            .map_err(|error| format!("cannot ask for a container: {}", text(error)))?;
+        self.ask(&Message::Find, &[record.as_fd()])
+    }
+
+    /// Has the clients of the fd socket served.
+    ///
+    /// # Errors
+    /// There is one already, or the hub is ending.
+    pub fn open_fd_socket(&self, socket: &OwnedFd) -> Result<(), String> {
+        match self.ask(&Message::FdSocket, &[socket.as_fd()])? {
+            (Message::Done, _) => Ok(()),
+            _ => Err("the fd socket of this server was removed".into()),
         }
     }
 

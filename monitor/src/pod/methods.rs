@@ -7,7 +7,7 @@ use super::hub::Hub;
 use super::service::{Call, Service};
 use super::settings::Settings;
 use super::types::*;
-use super::{attach, containers, exec, version};
+use super::{attach, containers, exec, fds, namespaces, version};
 
 /// The service that a worker offers on its connection.
 #[derive(Debug)]
@@ -85,9 +85,9 @@ impl Service for Methods {
     fn create_namespaces(
         &self,
         _: &Call,
-        _: CreateNamespacesRequest,
+        request: CreateNamespacesRequest,
     ) -> Result<CreateNamespacesResponse, String> {
-        not_built("createNamespaces")
+        namespaces::create(&self.hub, &request)
     }
 
     fn start_fd_socket(
@@ -95,7 +95,7 @@ impl Service for Methods {
         _: &Call,
         _: StartFdSocketRequest,
     ) -> Result<StartFdSocketResponse, String> {
-        not_built("startFdSocket")
+        fds::start(&self.settings, &self.hub)
     }
 
     fn serve_exec_container(

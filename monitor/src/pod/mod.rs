@@ -5,6 +5,8 @@
 //! starts [`worker`]s, which serve connections with [`rpc`], and do in
 //! [`methods`] what is asked of them: whatever has to stay goes to the hub
 //! ([`hub`]).
+//! Two more processes of ours there may be: the fd server ([`fds`]), and for a
+//! moment the one that makes [`namespaces`].
 
 pub mod arguments;
 pub mod attach;
@@ -13,10 +15,12 @@ pub mod collect;
 pub mod containers;
 pub(crate) mod convert;
 pub mod exec;
+pub mod fds;
 pub mod hub;
 pub mod logs;
 pub mod messages;
 pub mod methods;
+pub mod namespaces;
 pub mod record;
 pub mod rpc;
 pub mod schema;
@@ -37,8 +41,11 @@ use crate::inherited;
 /// Runs the pod server's front door with the arguments after the program's
 /// name: starts a server, or works for one.
 pub fn run(args: &[OsString]) -> ExitCode {
-    if args.first().is_some_and(|word| word == worker::WORD) {
-        return worker::run();
+    match args.split_first() {
+        Some((word, _)) if word == worker::WORD => return worker::run(),
+        Some((word, _)) if word == fds::server::WORD => return fds::server::run(),
+        Some((word, rest)) if word == namespaces::WORD => return namespaces::run_for_worker(rest),
+        _ => {}
     }
     let inherited_fds = inherited::list();
     match cli::read(args).and_then(|command| begin(command, &inherited_fds)) {
@@ -53,6 +60,12 @@ fn begin(command: Command, inherited_fds: &[i32]) -> Result<(), Stop> {
             cli::validate(&options)?;
             server::start(options, inherited_fds)
         }
-        Command::Pause(_) => Err(Stop::Failed("pause", vec!["it is not built yet".into()])),
+        Command::Pause(pause) => {
+            for number in inherited_fds {
+                drop(wire::sys::take_inherited(*number));
+            }
+            namespaces::hold(&pause)
+                .map_err(|failure| Stop::Failed("init pause", vec![failure.text()]))
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use rustix::fs::{FileType, FlockOperation, Mode, OFlags};
+use rustix::fs::{FileType, Mode, OFlags};
 use rustix::net::SocketType;
 use wire::sys::Forked;
 use wire::{Errno, OwnedFd};
@@ -67,11 +67,8 @@ fn listen(settings: &Settings) -> Result<OwnedFd, String> {
     let path = settings.socket();
     let named = |reason: String| format!("cannot listen at {}: {reason}", path.display());
     // Two servers that start at once take turns here.
-    let folder = c_path(&settings.runtime_dir)
-        .and_then(|path| rustix::fs::open(path.as_c_str(), OFlags::CLOEXEC, Mode::empty()))
-        .map_err(|error| named(text(error)))?;
-    rustix::fs::flock(&folder, FlockOperation::LockExclusive)
-        .map_err(|error| named(text(error)))?;
+    let turn = socket::lock_folder(&settings.runtime_dir);
+    let _turn = turn.map_err(|error| named(text(error)))?;
     if is_served(&path) {
         return Err(format!("{} is served by another process; end that first", path.display()));
     }

@@ -9,6 +9,8 @@ use wire::record::{Encoder, Fields, Tag};
 
 /// Name of the RPC socket in the folder of the server.
 pub const SOCKET: &str = "conmon.sock";
+/// Name of the fd socket in the same folder.
+pub const FD_SOCKET: &str = "conmon-fd.sock";
 /// Name of the file with the server's pid in the same folder.
 pub const PID_FILE: &str = "pidfile";
 
@@ -34,6 +36,11 @@ impl Settings {
         self.runtime_dir.join(SOCKET)
     }
 
+    /// Path of the fd socket.
+    pub fn fd_socket(&self) -> PathBuf {
+        self.runtime_dir.join(FD_SOCKET)
+    }
+
     /// As the content of a record.
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
@@ -42,6 +49,7 @@ impl Settings {
             .string(Tag::Runtime, self.runtime.as_os_str().as_bytes())
             .string(Tag::RuntimeDir, self.runtime_dir.as_os_str().as_bytes())
             .string(Tag::RpcSocket, self.socket().as_os_str().as_bytes())
+            .string(Tag::FdSocket, self.fd_socket().as_os_str().as_bytes())
             .string(Tag::LogLevel, self.log_level.as_str().as_bytes());
         if let Some(root) = &self.runtime_root {
             record.string(Tag::RuntimeRoot, root.as_os_str().as_bytes());

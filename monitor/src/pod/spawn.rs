@@ -1,6 +1,6 @@
 //! Starting the OCI runtime from a program with threads, and waiting for it.
 
-use std::ffi::{CStr, CString, OsString};
+use std::ffi::{CStr, CString, OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -24,6 +24,21 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 /// Most arguments, and most environment variables, of a runtime.
 const MAX_TEXTS: usize = 8192;
 
+/// The descriptors of a runtime.
+#[derive(Debug, Default)]
+pub struct ForRuntime {
+    /// Its standard input, output and error.
+    pub stdio: Stdio,
+    /// What it has from 3 on.
+    pub more: Vec<OwnedFd>,
+}
+
+impl From<Stdio> for ForRuntime {
+    fn from(stdio: Stdio) -> Self {
+        ForRuntime { stdio, more: Vec::new() }
+    }
+}
+
 /// A runtime at work. Not waited for when it is dropped.
 #[derive(Debug)]
 pub struct Runtime<'a> {
@@ -37,9 +52,9 @@ pub struct Runtime<'a> {
 }
 
 /// Starts the runtime with these arguments and this environment on top of our
-/// own. Its standard input, output and error are `/dev/null` where `stdio` has
-/// none. It is killed if we die, at `kill_at`, and some time after the client of
-/// `call` has gone.
+/// own. Its standard input, output and error are `/dev/null` where it is to
+/// have none. It is killed if we die, at `kill_at`, and some time after the
+/// client of `call` has gone.
 ///
 /// # Errors
 /// When no process can be made, or a text has a NUL in it. A program that
@@ -49,15 +64,32 @@ pub fn start<'a>(
     settings: &Settings,
     args: &[OsString],
     environment: &Map,
-    stdio: Stdio,
+    fds: ForRuntime,
     call: Option<&'a Call>,
     kill_at: Option<Instant>,
 ) -> Result<Runtime<'a>, String> {
-    let named = |reason: &str| format!("cannot run {}: {reason}", settings.runtime.display());
+    let program = &settings.runtime;
+    start_program(program, program.as_os_str(), args, environment, fds, call, kill_at)
+}
+
+/// The same with any program, called by this name.
+///
+/// # Errors
+/// As [`start`].
+pub fn start_program<'a>(
+    program: &Path,
+    name: &OsStr,
+    args: &[OsString],
+    environment: &Map,
+    ForRuntime { stdio, more }: ForRuntime,
+    call: Option<&'a Call>,
+    kill_at: Option<Instant>,
+) -> Result<Runtime<'a>, String> {
+    let named = |reason: &str| format!("cannot run {}: {reason}", program.display());
     let failed = |error: Errno| named(&text(error));
-    let path = path_without_search(&settings.runtime);
+    let path = path_without_search(program);
     let program = c_path(Path::new(&path)).map_err(failed)?;
-    let names = std::iter::once(settings.runtime.as_os_str());
+    let names = std::iter::once(name);
     let names: Vec<CString> = names
         .chain(args.iter().map(OsString::as_os_str))
         .map(|arg| CString::new(arg.as_bytes()))
@@ -74,10 +106,15 @@ pub fn start<'a>(
     let null = rustix::fs::open(c"/dev/null", flags, Mode::empty()).map_err(failed)?;
     let Stdio { stdin, stdout, stderr } = &stdio;
     let fds = [stdin, stdout, stderr].map(|fd| fd.as_ref().unwrap_or(&null));
+    // Out of the way of the numbers that they are to have.
+    let first_free = 3 + i32::try_from(more.len()).unwrap_or(i32::MAX - 3);
+    let away = |fd: OwnedFd| rustix::io::fcntl_dupfd_cloexec(fd, first_free);
+    let more: Vec<OwnedFd> =
+        more.into_iter().map(away).collect::<Result<_, _>>().map_err(failed)?;
 
     let pid = match wire::sys::fork().map_err(failed)? {
         Forked::Parent(pid) => pid,
-        Forked::Child => become_runtime(fds, &program, &names, variables.as_environment()),
+        Forked::Child => become_runtime(fds, &more, &program, &names, variables.as_environment()),
     };
     let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty()).map_err(|error| {
         let _ = rustix::process::kill_process(pid, Signal::KILL);
@@ -91,6 +128,7 @@ pub fn start<'a>(
 /// threads hold (the heap, say) stays held for ever.
 fn become_runtime(
     fds: [&OwnedFd; 3],
+    more: &[OwnedFd],
     program: &CStr,
     names: &Strings<'_, MAX_TEXTS>,
     environment: Environment<'_>,
@@ -100,7 +138,8 @@ fn become_runtime(
     let prepared = on_signal(SIGPIPE, Disposition::Default)
         .and_then(|()| block_only(Mask::default()))
         .and_then(|()| {
-            let mut numbers = fds.into_iter().zip(0..);
+            // Those above are free to be overwritten once these are in place.
+            let mut numbers = fds.into_iter().chain(more).zip(0..);
             numbers.try_for_each(|(fd, number)| place_for_exec(fd, number))
         });
     let error = match prepared {

@@ -145,6 +145,14 @@ fn options(parsed: &Parsed) -> Options {
     }
 }
 
+/// Reads the arguments after `pause`, as a worker writes them.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_pause(args: &[OsString]) -> Result<Pause, Stop> {
+    pause(args, &|_| None)
+}
+
 fn pause(args: &[OsString], environment: Environment<'_>) -> Result<Pause, Stop> {
     let parsed = parse(PAUSE, args, environment).map_err(Stop::Usage)?;
     if parsed.flag("help") {
