@@ -8,11 +8,9 @@ import (
 // unbuilt lists what the server does not do yet. Each is refused with a clear error, which the tests then check instead;
 // what gets built is taken off the list, and its tests come alive.
 var unbuilt = map[string]bool{
-	"createNamespaces": true,
-	"fd socket":        true,
-	"serveAttach":      true,
-	"serveExec":        true,
-	"portForward":      true,
+	"serveAttach": true,
+	"serveExec":   true,
+	"portForward": true,
 }
 
 // refused tells whether a feature is not built yet, having checked that the error says so.

@@ -10,8 +10,8 @@ use crate::error::{Context, Result};
 use crate::process::{self, Kind, Process};
 use crate::{sys, wait};
 
-/// A private directory and a marker for processes. Dropping it kills, by pid, what still carries the marker and removes
-/// the directory; `KEEP_SCRATCH=1` in the environment leaves the directory for a look.
+/// A private directory and a marker for processes. Dropping it kills, by pid, what still carries the marker, unmounts what
+/// is mounted in the directory, and removes that; `KEEP_SCRATCH=1` in the environment leaves the directory for a look.
 #[derive(Debug)]
 pub struct Scratch {
     directory: PathBuf,
@@ -137,6 +137,9 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         self.kill_all();
+        for mounted in sys::mounted_below(&self.directory) {
+            let _ = sys::unmount(&mounted);
+        }
         if std::env::var_os("KEEP_SCRATCH").is_none() {
             let _ = fs::remove_dir_all(&self.directory);
         }

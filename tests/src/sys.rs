@@ -3,9 +3,9 @@
 use std::ffi::CString;
 use std::io;
 use std::mem;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 fn check(result: libc::c_int) -> io::Result<libc::c_int> {
@@ -158,23 +158,37 @@ pub fn connect(kind: libc::c_int, path: &Path) -> io::Result<OwnedFd> {
 /// # Errors
 /// What the call says.
 pub fn send_fd(socket: impl AsFd, fd: impl AsFd, bytes: &[u8]) -> io::Result<()> {
-    // Aligned as a control message wants it, and roomy enough for one descriptor.
-    let mut control = [0u64; 4];
+    send_fds(socket, &[fd.as_fd()], bytes)
+}
+
+/// Sends descriptors together with `bytes`; see [`send_fd`].
+///
+/// # Errors
+/// What the call says, e.g. too many.
+pub fn send_fds(socket: impl AsFd, fds: &[BorrowedFd<'_>], bytes: &[u8]) -> io::Result<()> {
+    let len = mem::size_of_val(fds) as libc::c_uint;
+    // SAFETY: only computes.
+    let space = unsafe { libc::CMSG_SPACE(len) } as usize;
+    // Aligned as a control message wants it.
+    let mut control = vec![0u64; space.div_ceil(8)];
     let mut piece =
         libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
     // SAFETY: all zeros is a valid message header; the control buffer holds
-    // CMSG_SPACE(4) = 24 bytes, of which the macros hand out the first entry.
+    // one entry with all descriptors, which is the one the macros hand out.
     unsafe {
         let mut message: libc::msghdr = mem::zeroed();
         message.msg_iov = &raw mut piece;
         message.msg_iovlen = 1;
         message.msg_control = control.as_mut_ptr().cast();
-        message.msg_controllen = libc::CMSG_SPACE(4) as _;
+        message.msg_controllen = space as _;
         let entry = libc::CMSG_FIRSTHDR(&raw const message);
         (*entry).cmsg_level = libc::SOL_SOCKET;
         (*entry).cmsg_type = libc::SCM_RIGHTS;
-        (*entry).cmsg_len = libc::CMSG_LEN(4) as _;
-        libc::CMSG_DATA(entry).cast::<RawFd>().write_unaligned(fd.as_fd().as_raw_fd());
+        (*entry).cmsg_len = libc::CMSG_LEN(len) as _;
+        let data = libc::CMSG_DATA(entry).cast::<RawFd>();
+        for (place, fd) in fds.iter().enumerate() {
+            data.add(place).write_unaligned(fd.as_raw_fd());
+        }
         check_size(libc::sendmsg(socket.as_fd().as_raw_fd(), &raw const message, 0)).map(drop)
     }
 }
@@ -351,4 +365,21 @@ pub fn close_on_exec_from(first: libc::c_uint) -> io::Result<()> {
         libc::close_range(first, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC as libc::c_int)
     })
     .map(drop)
+}
+
+/// Where something is mounted in a directory (`/proc/self/mounts`), the last mount first.
+pub fn mounted_below(directory: &Path) -> Vec<PathBuf> {
+    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    let places = mounts.lines().rev().filter_map(|line| line.split(' ').nth(1));
+    places.map(PathBuf::from).filter(|place| place.starts_with(directory)).collect()
+}
+
+/// Unmounts, whoever still uses it (`umount2(2)`, `MNT_DETACH`).
+///
+/// # Errors
+/// What the call says, e.g. nothing is mounted there.
+pub fn unmount(path: &Path) -> io::Result<()> {
+    let path = c_path(path)?;
+    // SAFETY: a NUL-terminated path that outlives the call.
+    check(unsafe { libc::umount2(path.as_ptr(), libc::MNT_DETACH) }).map(drop)
 }

@@ -262,22 +262,6 @@ fn a_second_container_of_the_same_id_is_refused_and_the_first_keeps_its_log() ->
 }
 
 #[test]
-fn what_is_not_built_is_refused_by_its_name() -> Result {
-    ours_only!();
-    let scratch = Scratch::new()?;
-    let pod = Server::new(&scratch)?.start()?;
-    let mut request = pod.prepare(&Container::sh("true"))?.request.clone();
-    request.additional_fds = vec![1];
-    let error = pod.client.create_container(&request).unwrap_err();
-    assert_eq!(error.to_string(), "additionalFds: the fd socket is not built yet");
-    let error = pod.client.start_fd_socket(&Default::default()).unwrap_err();
-    assert_eq!(error.to_string(), "startFdSocket is not built yet");
-    let error = pod.client.create_namespaces(&Default::default()).unwrap_err();
-    assert_eq!(error.to_string(), "createNamespaces is not built yet");
-    Ok(())
-}
-
-#[test]
 fn standard_input_comes_from_attached_clients_only() -> Result {
     ours_only!();
     let scratch = Scratch::new()?;
