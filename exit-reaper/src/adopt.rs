@@ -1,7 +1,7 @@
 //! Taking over a container, and the clients that attach to it.
 
 use crate::container::{Client, Container};
-use crate::hub::{Hub, Source};
+use crate::hub::{Hub, Source, unexpected};
 use rustix::net::{SendFlags, SocketFlags};
 use rustix::process::{PidfdFlags, WaitOptions};
 use wire::event::EventFlags;
@@ -23,7 +23,7 @@ impl Hub {
                     wire::error!(crate::NAME, "cannot read a container's record: {error}")
                 }
             },
-            _ => wire::error!(crate::NAME, "unexpected message from monitor"),
+            _ => unexpected("monitor"),
         }
     }
 
@@ -52,8 +52,8 @@ impl Hub {
             Err(_) => match rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
                 Ok(pidfd) => {
                     let token = Source::Pidfd(key).token();
-                    if self.events.add(&pidfd, token, EventFlags::IN).is_err() {
-                        wire::error!(crate::NAME, "cannot watch process {pid}");
+                    if let Err(error) = self.events.add(&pidfd, token, EventFlags::IN) {
+                        wire::error!(crate::NAME, "cannot watch process {pid}: {error}");
                     }
                     if let Some(container) = self.tables.containers.get_mut(key) {
                         container.pidfd = Some(pidfd);

@@ -72,6 +72,7 @@ pub(crate) enum Source {
     Door(Key),
     FdSocket,
     FdServer,
+    Stream(Key),
 }
 
 impl Source {
@@ -93,6 +94,7 @@ impl Source {
             Source::Door(key) => (43, 0, key),
             Source::FdSocket => (50, 0, Key(0)),
             Source::FdServer => (51, 0, Key(0)),
+            Source::Stream(key) => (52, 0, key),
         };
         (kind << 48) | (u64::from(part) << 32) | u64::from(key.0)
     }
@@ -116,6 +118,7 @@ impl Source {
             (43, _) => Source::Door(key),
             (50, _) => Source::FdSocket,
             (51, _) => Source::FdServer,
+            (52, _) => Source::Stream(key),
             _ => return None,
         })
     }
@@ -235,6 +238,7 @@ impl Hub {
             Some(Source::Worker(key)) => self.read_worker(key),
             Some(Source::FdSocket) => self.fd_client_waits(),
             Some(Source::FdServer) => self.fd_server_ends(),
+            Some(Source::Stream(key)) => self.start_stream(key),
             Some(Source::Listener(_) | Source::Door(_)) | None => {}
         }
     }
@@ -286,6 +290,11 @@ impl Hub {
     }
 }
 
+/// Somebody has sent what it has no reason to send.
+pub(crate) fn unexpected(who: &str) {
+    wire::error!(crate::NAME, "unexpected message from {who}");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -310,6 +319,7 @@ mod tests {
             Source::Door(key),
             Source::FdSocket,
             Source::FdServer,
+            Source::Stream(key),
         ] {
             assert_eq!(Source::of(source.token()), Some(source));
         }

@@ -1,7 +1,7 @@
 //! Giving work to the roles and taking it back.
 
 use crate::container::Client;
-use crate::hub::{Hub, Source};
+use crate::hub::{Hub, Source, unexpected};
 use crate::role::Kind;
 use wire::event::EventFlags;
 use wire::link::{MAX_FDS, Refusal};
@@ -259,7 +259,7 @@ impl Hub {
                 let answer = if failed { Message::Refused } else { Message::Done };
                 self.reopened(container, answer);
             }
-            _ => wire::error!(crate::NAME, "unexpected message from a role"),
+            _ => unexpected("a role"),
         }
     }
 

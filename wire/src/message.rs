@@ -294,6 +294,20 @@ pub enum Message {
         /// are those of no other.
         turn: u32,
     },
+
+    // ---- streaming sessions
+    /// worker to hub: start somebody to serve this when a client connects. Fds:
+    /// the listening socket, the record of what is to be served.
+    KeepStream,
+    /// hub to worker, first of all: a client has connected. Fds: the listening
+    /// socket, the record of what is to be served, the pod's record. The hub
+    /// keeps no duplicate of the socket.
+    ServeStream,
+    /// worker to hub: this is a client of a container. Fds: its socket.
+    Join {
+        /// Which container.
+        container: Key,
+    },
 }
 
 impl Message {
@@ -336,6 +350,9 @@ impl Message {
             Reopened { container, failed } => (50, u16::from(failed), container.0, 0),
             FdSocket => (51, 0, 0, 0),
             ServeFds { turn } => (52, 0, turn, 0),
+            KeepStream => (53, 0, 0, 0),
+            ServeStream => (54, 0, 0, 0),
+            Join { container } => (55, 0, container.0, 0),
         };
         let [s0, s1] = short.to_le_bytes();
         let [a0, a1, a2, a3] = u32::to_le_bytes(a);
@@ -398,6 +415,9 @@ impl Message {
             50 => Reopened { container, failed: flag(short.into())? },
             51 => FdSocket,
             52 => ServeFds { turn: a },
+            53 => KeepStream,
+            54 => ServeStream,
+            55 => Join { container },
             _ => return None,
         };
         // Unused fields must be zero, so that they can get a meaning later.
@@ -413,7 +433,9 @@ impl Message {
                 fds.has(FdSet::RECORD) && count == fds.len()
             }
             Output { fds, .. } => !fds.is_empty() && count == fds.len(),
-            Serve => count == 2,
+            Serve | KeepStream => count == 2,
+            ServeStream => count == 3,
+            Join { .. } => count == 1,
             Client { .. } | Log { .. } | Notification { .. } | Find | Listen { .. } | Park => {
                 count == 1
             }
@@ -431,7 +453,7 @@ mod tests {
 
     fn any_message() -> impl Strategy<Value = Message> {
         use Message::*;
-        (0..31u8, any::<u32>(), any::<u32>(), any::<bool>(), any::<u16>()).prop_map(
+        (0..34u8, any::<u32>(), any::<u32>(), any::<bool>(), any::<u16>()).prop_map(
             |(kind, a, b, flag, set)| {
                 let (container, client) = (Key(a), Key(b));
                 match kind {
@@ -466,6 +488,9 @@ mod tests {
                     27 => Notification { container },
                     28 => FdSocket,
                     29 => ServeFds { turn: a },
+                    30 => KeepStream,
+                    31 => ServeStream,
+                    32 => Join { container },
                     _ => CloseStdin { container },
                 }
             },

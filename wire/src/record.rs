@@ -129,6 +129,17 @@ pub enum Tag {
     NamespaceFile = 51,
     /// Of a pod: path of the fd socket, to unlink when the server ends.
     FdSocket = 52,
+    /// Of a streaming session: what it is (`exec`, `attach` or `port-forward`).
+    StreamKind = 56,
+    /// Of a streaming session: what a client has to know to begin it.
+    StreamToken = 57,
+    /// Number: in ms of CLOCK_MONOTONIC, until when a client may do that.
+    StreamUntil = 58,
+    /// Number: a bit for each thing that was asked for; monitor knows them.
+    StreamFlags = 59,
+    /// Of a streaming session: a word of the command, any number of times, or
+    /// the path of the network namespace.
+    StreamWord = 60,
 }
 
 /// Writes the fields of a record, piece by piece, to wherever the caller

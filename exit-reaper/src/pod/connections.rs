@@ -1,6 +1,7 @@
 //! RPC connections while nobody speaks on them.
 
 use super::PAUSE_MS;
+use super::workers::Work;
 use crate::hub::{Hub, Source};
 use rustix::net::{RecvFlags, SocketFlags};
 use wire::event::EventFlags;
@@ -89,7 +90,7 @@ impl Hub {
     pub(super) fn serve_waiting(&mut self) {
         loop {
             let Some(pod) = self.pod.as_mut().filter(|pod| !pod.stops()) else { return };
-            if pod.tables.workers.is_full() {
+            if pod.has_all_workers() {
                 return;
             }
             let waits = pod.waits;
@@ -99,8 +100,8 @@ impl Hub {
                 });
             let Some((_, key)) = waiting.max_by_key(|(age, _)| *age) else { return };
             let Some(connection) = pod.tables.connections.remove(key) else { return };
-            if let Err((error, socket)) = self.start_worker(connection.socket) {
-                wire::error!(crate::NAME, "cannot start a worker: {error}; trying again");
+            let Connection { socket, .. } = connection;
+            if !self.start_worker(Work::Rpc(&socket)) {
                 let Some(pod) = &mut self.pod else { return };
                 pod.start_at = Some(self.now + PAUSE_MS);
                 // At the end of the queue; with others as poor.

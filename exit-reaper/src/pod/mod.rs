@@ -10,6 +10,7 @@ mod connections;
 mod doors;
 mod fd_socket;
 mod reaped;
+mod streams;
 mod workers;
 
 use crate::container::Container;
@@ -20,6 +21,7 @@ use connections::Connection;
 use doors::Door;
 use fd_socket::FdSocket;
 use reaped::Reaped;
+use streams::Stream;
 use wire::event::{EventFlags, Events};
 use wire::key::Slots;
 use wire::record::Tag;
@@ -31,6 +33,11 @@ use workers::Worker;
 const MAX_CONNECTIONS: usize = 128;
 /// Most workers at once, each a process. Further connections wait.
 const MAX_WORKERS: usize = 32;
+/// Most streaming sessions at once, each a process. Further clients wait.
+const MAX_SESSIONS: usize = 64;
+/// Most sessions that nobody has begun. Another one takes the place of the
+/// oldest, as in conmonrs.
+const MAX_STREAMS: usize = 25;
 /// Most attach sockets. A container has one as a rule.
 const MAX_DOORS: usize = 1024;
 
@@ -44,9 +51,10 @@ const PAUSE_MS: u64 = 100;
 /// page.
 #[repr(C)]
 pub(crate) struct Tables {
-    workers: Slots<Worker, MAX_WORKERS>,
+    workers: Slots<Worker, { MAX_WORKERS + MAX_SESSIONS }>,
     reaped: Reaped,
     connections: Slots<Connection, MAX_CONNECTIONS>,
+    streams: Slots<Stream, MAX_STREAMS>,
     doors: Slots<Door, MAX_DOORS>,
 }
 
@@ -57,6 +65,7 @@ impl Tables {
             workers: Slots::new(),
             reaped: Reaped::new(),
             connections: Slots::new(),
+            streams: Slots::new(),
             doors: Slots::new(),
         }
     }
@@ -114,8 +123,9 @@ impl Pod {
     /// The earliest of its timers, in ms of the clock.
     pub(crate) fn next_timer(&self) -> Option<u64> {
         let doors = self.tables.doors.iter().filter_map(|(_, door)| door.accept_at);
+        let streams = self.tables.streams.iter().map(|(_, stream)| stream.next_timer());
         let own = [self.accept_at, self.start_at, self.stop_by, self.fd_socket.start_at];
-        own.into_iter().flatten().chain(doors).min()
+        own.into_iter().flatten().chain(doors).chain(streams).min()
     }
 
     /// Remembers the status of a child that is nobody we know: it may be a
@@ -158,6 +168,7 @@ impl Hub {
             self.events.remove(&listener);
         }
         self.dismiss_connections();
+        self.dismiss_streams();
         self.dismiss_workers();
         self.close_fd_socket();
         self.stop_all(false);
@@ -210,6 +221,7 @@ impl Hub {
             self.stop_all(true);
         }
         self.door_timers();
+        self.stream_timers();
     }
 
     /// The container of that id, which may not be an exec session or dead; or

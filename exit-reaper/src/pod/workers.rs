@@ -1,7 +1,8 @@
 //! Workers: what they are given, and what they ask for.
 
-use crate::container::Container;
-use crate::hub::{Hub, Source};
+use super::{MAX_SESSIONS, MAX_WORKERS, Pod};
+use crate::container::{Client, Container};
+use crate::hub::{Hub, Source, unexpected};
 use crate::life::State;
 use crate::role::spawn;
 use rustix::net::Shutdown;
@@ -15,28 +16,89 @@ use wire::{AsFd, BorrowedFd, Errno, FdSet, Fds, Key, Link, Message, OwnedFd};
 pub(super) struct Worker {
     link: Link,
     pid: Pid,
-    /// It waits until the log of that container is open anew.
-    awaits: Option<Key>,
+    doing: Doing,
+}
+
+/// What a worker is at, as far as the hub has to know.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Doing {
+    /// It serves an RPC connection.
+    Rpc,
+    /// The same, and waits until the log of that container is open anew.
+    Awaits(Key),
+    /// It serves a streaming session.
+    Session,
+}
+
+impl Worker {
+    fn awaits(&self) -> Option<Key> {
+        match self.doing {
+            Doing::Awaits(container) => Some(container),
+            _ => None,
+        }
+    }
+}
+
+/// What a worker is started for; the socket is its own from then on.
+#[derive(Clone, Copy)]
+pub(super) enum Work<'a> {
+    /// An RPC connection that has something to say.
+    Rpc(&'a OwnedFd),
+    /// A streaming session: where its client connects, and what it is.
+    Stream(&'a OwnedFd, &'a OwnedFd),
+}
+
+impl Pod {
+    /// Whether no more RPC connections can be served just now.
+    pub(super) fn has_all_workers(&self) -> bool {
+        self.count(false) >= MAX_WORKERS
+    }
+
+    /// Whether no more streaming sessions can be.
+    pub(super) fn has_all_sessions(&self) -> bool {
+        self.count(true) >= MAX_SESSIONS
+    }
+
+    fn count(&self, sessions: bool) -> usize {
+        let workers = self.tables.workers.iter();
+        workers.filter(|(_, worker)| (worker.doing == Doing::Session) == sessions).count()
+    }
 }
 
 impl Hub {
-    /// Starts a worker for a connection, which is its own from then on.
-    pub(super) fn start_worker(&mut self, connection: OwnedFd) -> Result<(), (Errno, OwnedFd)> {
+    /// Starts a worker. `false` when that cannot be just now.
+    pub(super) fn start_worker(&mut self, work: Work<'_>) -> bool {
+        let started = self.try_worker(work);
+        if let Err(error) = started {
+            wire::error!(crate::NAME, "cannot start a worker: {error}; trying again");
+        }
+        started.is_ok()
+    }
+
+    fn try_worker(&mut self, work: Work<'_>) -> Result<(), Errno> {
         let Some(pod) = &mut self.pod else { return Ok(()) };
         // Signals are ours to act on: what is sent to our group reaches all.
         let blocked = Mask::of(&[SIGPIPE, SIGINT, SIGTERM, SIGQUIT]);
-        let names = [c"conmonrs", c"serve-rpc"];
-        let (link, pid) = match spawn(&pod.program, names, blocked, self.environment) {
-            Ok(started) => started,
-            Err(error) => return Err((error, connection)),
+        let (word, doing) = match work {
+            Work::Rpc(_) => (c"serve-rpc", Doing::Rpc),
+            Work::Stream(..) => (c"serve-stream", Doing::Session),
         };
-        if let Err(error) = link.send(&Message::Serve, &[connection.as_fd(), pod.record.as_fd()]) {
+        let (link, pid) = spawn(&pod.program, [c"conmonrs", word], blocked, self.environment)?;
+        let record = pod.record.as_fd();
+        let sent = match work {
+            Work::Rpc(connection) => link.send(&Message::Serve, &[connection.as_fd(), record]),
+            Work::Stream(listener, request) => {
+                let fds = [listener.as_fd(), request.as_fd(), record];
+                link.send(&Message::ServeStream, &fds)
+            }
+        };
+        if let Err(error) = sent {
             kill(pid);
-            return Err((error, connection));
+            return Err(error);
         }
-        let Ok(key) = pod.tables.workers.insert(Worker { link, pid, awaits: None }) else {
+        let Ok(key) = pod.tables.workers.insert(Worker { link, pid, doing }) else {
             kill(pid);
-            return Err((Errno::NFILE, connection));
+            return Err(Errno::NFILE);
         };
         if let Some(worker) = pod.tables.workers.get(key) {
             let token = Source::Worker(key).token();
@@ -58,7 +120,7 @@ impl Hub {
                 Ok((message, fds)) => self.worker_says(key, message, fds),
                 Err(Refusal::Empty) => return,
                 Err(Refusal::Garbage) => {
-                    wire::error!(crate::NAME, "garbage from a worker; ending it");
+                    unexpected("a worker");
                     kill(worker.pid);
                     return self.lose_worker(key);
                 }
@@ -102,9 +164,31 @@ impl Hub {
                 let answer = self.open_fd_socket(socket);
                 self.answer(from, answer);
             }
+            (Message::KeepStream, Some(request)) => {
+                let answer = match fds.pop() {
+                    Some(listener) => self.keep_stream(listener, request),
+                    None => Message::Refused,
+                };
+                self.answer(from, answer);
+            }
+            (Message::Join { container }, Some(socket)) => {
+                let answer = self.join(container, socket);
+                self.answer(from, answer);
+            }
             (Message::ReopenLog { container }, None) => self.reopen_for(from, container),
-            _ => wire::error!(crate::NAME, "unexpected message from a worker"),
+            _ => unexpected("a worker"),
         }
+    }
+
+    /// Makes the other side of a socket a client of a container.
+    fn join(&mut self, key: Key, socket: OwnedFd) -> Message {
+        let Some(container) = self.tables.containers.get(key) else { return Message::NotFound };
+        if self.tables.clients.is_full() {
+            return Message::Refused;
+        }
+        let client = Client::new(key, container, socket, false);
+        self.greet(key, client);
+        Message::Done
     }
 
     fn answer(&mut self, to: Key, message: Message) {
@@ -140,7 +224,7 @@ impl Hub {
         }
         let worker = self.pod.as_mut().and_then(|pod| pod.tables.workers.get_mut(from));
         let Some(worker) = worker else { return };
-        worker.awaits = Some(container);
+        worker.doing = Doing::Awaits(container);
         self.reopen(container);
     }
 
@@ -151,7 +235,7 @@ impl Hub {
             && let Some(key) = pod.tables.workers.next_key(from)
         {
             from = key.slot() + 1;
-            if let Some(container) = pod.tables.workers.get(key).and_then(|worker| worker.awaits) {
+            if let Some(container) = pod.tables.workers.get(key).and_then(Worker::awaits) {
                 self.reopen(container);
             }
         }
@@ -161,7 +245,8 @@ impl Hub {
     pub(crate) fn reopened(&mut self, container: Key, answer: Message) {
         let Some(pod) = &mut self.pod else { return };
         for (_, worker) in pod.tables.workers.iter_mut() {
-            if worker.awaits.take_if(|awaited| *awaited == container).is_some() {
+            if worker.awaits() == Some(container) {
+                worker.doing = Doing::Rpc;
                 send(worker, &answer, &[]);
             }
         }
