@@ -65,9 +65,6 @@ func own(t *testing.T, got []*client.NamespacesResponse) (other []string) {
 func TestNamespacesNeedAPod(t *testing.T) {
 	t.Parallel()
 	_, err := newPod(t).CreateNamespaces(context.Background(), &client.CreateNamespacesConfig{})
-	if refused(t, "createNamespaces", err) {
-		return
-	}
 	wantError(t, err, "no pod ID provided")
 }
 
@@ -82,9 +79,6 @@ func TestNamespacesOfAPod(t *testing.T) {
 		},
 	}
 	answer, err := p.CreateNamespaces(context.Background(), &config)
-	if refused(t, "createNamespaces", err) {
-		return
-	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,9 +105,6 @@ func TestNamespacesOfTheHost(t *testing.T) {
 	p := newPod(t)
 	config := client.CreateNamespacesConfig{PodID: "a.b", BasePath: p.dir}
 	answer, err := p.CreateNamespaces(context.Background(), &config)
-	if refused(t, "createNamespaces", err) {
-		return
-	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,9 +125,6 @@ func TestAUserNamespace(t *testing.T) {
 		IDMappings: idtools.NewIDMappingsFromMaps(one, one),
 	}
 	answer, err := p.CreateNamespaces(context.Background(), &config)
-	if refused(t, "createNamespaces", err) {
-		return
-	}
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -173,3 +173,14 @@ func (p *pod) script(name, text string) string {
 	}
 	return path
 }
+
+// wantError checks that there is an error and what it says.
+func wantError(t *testing.T, err error, text string) {
+	t.Helper()
+	if err == nil {
+		t.Fatalf("no error; want %q", text)
+	}
+	if !strings.Contains(err.Error(), text) {
+		t.Fatalf("the error is %q; want %q", err, text)
+	}
+}

@@ -42,6 +42,7 @@ pub mod raw_rpc;
 pub mod scratch;
 pub mod session;
 pub mod soak;
+pub mod stream;
 pub mod sys;
 pub mod under_test;
 pub mod verify;

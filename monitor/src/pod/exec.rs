@@ -16,6 +16,7 @@ use super::service::Call;
 use super::settings::Settings;
 use super::spawn;
 use super::types::{ExecSyncContainerRequest, ExecSyncContainerResponse};
+use super::unique::unique;
 use crate::fds::{self, Ours};
 use crate::handover::Container;
 use crate::runtime::{self, PidFile, Stdio};
@@ -40,6 +41,32 @@ impl Drop for PidPath {
     }
 }
 
+/// A command that runs.
+#[derive(Debug)]
+pub struct Running {
+    /// Its process.
+    pub pid: i32,
+    /// Its input; `None`: it has none, or a terminal.
+    pub stdin: Option<OwnedFd>,
+    /// Its output and error output, or its terminal alone.
+    pub outputs: [Option<OwnedFd>; 2],
+}
+
+/// Why a command does not run.
+#[derive(Debug)]
+pub enum Failure {
+    /// It could not be tried.
+    NotTried(String),
+    /// The runtime, or what it has left, is at fault.
+    Runtime(String),
+}
+
+impl From<String> for Failure {
+    fn from(why: String) -> Self {
+        Failure::NotTried(why)
+    }
+}
+
 /// Runs a command. It goes on if the client goes: an engine that is started
 /// anew must not end what it has begun.
 ///
@@ -51,51 +78,70 @@ pub fn exec(
     call: &Call,
     request: &ExecSyncContainerRequest,
 ) -> Result<ExecSyncContainerResponse, String> {
+    match launch(settings, Some(call), request, "exec_sync", false) {
+        Ok(running) => finish(hub, request, running.pid, running.outputs.map(Stream::new)),
+        Err(Failure::NotTried(why)) => Err(why),
+        Err(Failure::Runtime(why)) => {
+            log::error!("cannot run a command in container {}: {why}", request.id);
+            Ok(ExecSyncContainerResponse { exit_code: RUNTIME_FAILED, ..Default::default() })
+        }
+    }
+}
+
+/// Has the runtime start a command, with a pipe for its input if it is to have
+/// `stdin` and no terminal. The runtime is killed some time after the client of
+/// `call` has gone. `kind` begins the name of the pid file.
+///
+/// # Errors
+/// Says why it does not run.
+pub fn launch(
+    settings: &Settings,
+    call: Option<&Call>,
+    request: &ExecSyncContainerRequest,
+    kind: &str,
+    stdin: bool,
+) -> Result<Running, Failure> {
     let console = request.terminal.then(ConsoleSocket::new).transpose()?;
-    let name = format!("exec_sync{}pid", unique()?);
+    let name = format!("{kind}{}pid", unique()?);
     let pid_file = PidPath(settings.runtime_dir.join(name));
     let at = console.as_ref().map(|console| console.path.as_path());
     let args = arguments::exec(settings, request, &pid_file.0, at);
     let mut fds = Vec::new();
-    let stdio = Stdio::open(false, request.terminal, &mut fds)?;
+    let stdio = Stdio::open(stdin, request.terminal, &mut fds)?;
+    let take = |fds: &mut Vec<(FdSet, OwnedFd)>, wanted| {
+        let at = fds.iter().position(|(bit, _)| *bit == wanted);
+        at.map(|at| fds.swap_remove(at).1)
+    };
+    let stdin = take(&mut fds, FdSet::STDIN);
     log::debug!("calling {}", runtime::display(&settings.runtime, &args));
     // A runtime that hangs does not make a command with a timeout hang.
     let bound = spawn::PATIENCE.max(Duration::from_secs(request.timeout_sec));
     let kill_at = Instant::now().checked_add(bound).filter(|_| request.timeout_sec > 0);
     let env = &request.env_vars;
-    let mut runtime = spawn::start(settings, &args, env, stdio.into(), Some(call), kill_at)?;
-    let pipes: Vec<&OwnedFd> = fds.iter().map(|(_, fd)| fd).collect();
+    let mut runtime = spawn::start(settings, &args, env, stdio.into(), call, kill_at)?;
+    let outputs = [FdSet::STDOUT, FdSet::STDERR];
+    let find = |wanted| fds.iter().find(|(bit, _)| *bit == wanted).map(|(_, fd)| fd);
+    let pipes: Vec<&OwnedFd> = outputs.into_iter().filter_map(find).collect();
     let runtime = &mut runtime;
     let outcome = supervise::runtime(runtime.pid, runtime, console.as_ref(), &pipes, false);
     drop(console);
-    let id = &request.id;
-    let failed = |why: &str| {
-        log::error!("cannot run a command in container {id}: {why}");
-        Ok(ExecSyncContainerResponse { exit_code: RUNTIME_FAILED, ..Default::default() })
-    };
     if outcome.status != 0 {
         let words = words(&outcome, &fds);
-        return failed(String::from_utf8_lossy(&words).trim_end());
+        return Err(Failure::Runtime(String::from_utf8_lossy(&words).trim_end().into()));
     }
-    let pid = match read_pid(&pid_file.0) {
-        Ok(pid) => pid,
-        Err(why) => return failed(&why),
-    };
+    let pid = read_pid(&pid_file.0).map_err(Failure::Runtime)?;
     drop(pid_file);
-    let streams = if request.terminal {
+    let outputs = if request.terminal {
         let Some(tty) = outcome.tty else {
             kill(pid);
-            return failed(outcome.tty_error.as_deref().unwrap_or("it set up no terminal"));
+            let why = outcome.tty_error.unwrap_or_else(|| "it set up no terminal".into());
+            return Err(Failure::Runtime(why));
         };
         [Some(tty), None]
     } else {
-        let mut take = |wanted| {
-            let at = fds.iter().position(|(bit, _)| *bit == wanted);
-            at.map(|at| fds.swap_remove(at).1)
-        };
-        [take(FdSet::STDOUT), take(FdSet::STDERR)]
+        outputs.map(|wanted| take(&mut fds, wanted))
     };
-    finish(hub, request, pid, streams.map(Stream::new))
+    Ok(Running { pid, stdin, outputs })
 }
 
 /// Waits for the end of a command that runs.
@@ -141,7 +187,10 @@ fn finish(
 
 /// Has the hub take care of a process, and gives the pipe that its status will
 /// come out of.
-fn watch(hub: &Hub, id: &str, pid: i32) -> Result<OwnedFd, String> {
+///
+/// # Errors
+/// Says why the hub has not taken it.
+pub fn watch(hub: &Hub, id: &str, pid: i32) -> Result<OwnedFd, String> {
     let pipe = fds::pipe(Ours::Read)?;
     let record = seal(&record::exec(id))?;
     let fds = vec![(FdSet::SYNC, pipe.theirs)];
@@ -149,8 +198,9 @@ fn watch(hub: &Hub, id: &str, pid: i32) -> Result<OwnedFd, String> {
     Ok(pipe.ours)
 }
 
-/// What the hub has written when the process has ended: `{"exit": 7}`.
-fn read_status(pipe: &OwnedFd) -> Option<i32> {
+/// What the hub has written when the process has ended: `{"exit": 7}`. `None`
+/// when it has not.
+pub fn read_status(pipe: &OwnedFd) -> Option<i32> {
     let mut bytes = [0u8; 64];
     match rustix::io::read(pipe, &mut bytes[..]) {
         Ok(count) => {
@@ -169,19 +219,6 @@ fn read_pid(path: &Path) -> Result<i32, String> {
         PidFile::Pid(pid) => Ok(pid),
         PidFile::Garbage => Err(format!("no process id in {}", path.display())),
     }
-}
-
-/// A name that nobody has had before, in the form of a UUID.
-fn unique() -> Result<String, String> {
-    use std::io::Read;
-    let mut bytes = [0u8; 16];
-    fs::File::open("/dev/urandom")
-        .and_then(|mut random| random.read_exact(&mut bytes))
-        .map_err(|error| format!("cannot read /dev/urandom: {error}"))?;
-    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    let cuts = [0..8, 8..12, 12..16, 16..20, 20..32];
-    let parts: Vec<&str> = cuts.into_iter().filter_map(|cut| digits.get(cut)).collect();
-    Ok(parts.join("-"))
 }
 
 #[cfg(test)]
@@ -203,13 +240,5 @@ mod tests {
         assert_eq!(status(b"junk"), Some(UNKNOWN));
         let pipe = fds::pipe(Ours::Read).unwrap();
         assert_eq!(read_status(&pipe.ours), None);
-    }
-
-    #[test]
-    fn names_are_uuids_and_differ() {
-        let name = unique().unwrap();
-        let lengths: Vec<usize> = name.split('-').map(str::len).collect();
-        assert_eq!(lengths, [8, 4, 4, 4, 12]);
-        assert_ne!(name, unique().unwrap());
     }
 }

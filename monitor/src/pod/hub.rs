@@ -51,6 +51,23 @@ impl Hub {
         }
     }
 
+    /// Over the link that this process was started with, for a streaming
+    /// session; with where its client connects, the record of what it is, and
+    /// the server's record.
+    ///
+    /// # Errors
+    /// When it was not started by a hub.
+    pub fn for_stream(link: Link) -> Result<(Self, OwnedFd, OwnedFd, OwnedFd), String> {
+        let (message, fds) = receive(&link)?;
+        let mut fds = fds.into_iter();
+        match (message, fds.next(), fds.next(), fds.next()) {
+            (Message::ServeStream, Some(listener), Some(request), Some(record)) => {
+                Ok((Hub { link: Mutex::new(link) }, listener, request, record))
+            }
+            _ => Err("not started by exit-reaper on fd 0".into()),
+        }
+    }
+
     /// A second descriptor of the link, which reports POLLRDHUP (poll(2)) when
     /// the hub gives no answers any more.
     ///
@@ -127,6 +144,29 @@ impl Hub {
             (Message::Done, _) => Ok(()),
             (Message::NotFound, _) => Err(NOT_FOUND.into()),
             _ => Err("too many attach sockets for one server".into()),
+        }
+    }
+
+    /// Makes the other side of `socket` a client of a container.
+    ///
+    /// # Errors
+    /// The container is gone, or the hub has no room or is ending.
+    pub fn join(&self, container: Key, socket: &OwnedFd) -> Result<(), String> {
+        match self.ask(&Message::Join { container }, &[socket.as_fd()])? {
+            (Message::Done, _) => Ok(()),
+            (Message::NotFound, _) => Err(NOT_FOUND.into()),
+            _ => Err("too many attached clients for one server".into()),
+        }
+    }
+
+    /// Has the hub wait for a client of a streaming session.
+    ///
+    /// # Errors
+    /// The hub has no room or is ending.
+    pub fn keep_stream(&self, listener: &OwnedFd, request: &OwnedFd) -> Result<(), String> {
+        match self.ask(&Message::KeepStream, &[listener.as_fd(), request.as_fd()])? {
+            (Message::Done, _) => Ok(()),
+            _ => Err("the server cannot wait for another streaming session".into()),
         }
     }
 

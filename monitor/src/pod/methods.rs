@@ -7,7 +7,7 @@ use super::hub::Hub;
 use super::service::{Call, Service};
 use super::settings::Settings;
 use super::types::*;
-use super::{attach, containers, exec, fds, namespaces, version};
+use super::{attach, containers, exec, fds, namespaces, stream, version};
 
 /// The service that a worker offers on its connection.
 #[derive(Debug)]
@@ -28,11 +28,6 @@ impl Methods {
     pub fn hub(&self) -> &Hub {
         &self.hub
     }
-}
-
-/// For what comes later.
-fn not_built<T>(method: &str) -> Result<T, String> {
-    Err(format!("{method} is not built yet"))
 }
 
 impl Service for Methods {
@@ -101,24 +96,27 @@ impl Service for Methods {
     fn serve_exec_container(
         &self,
         _: &Call,
-        _: ServeExecContainerRequest,
+        request: ServeExecContainerRequest,
     ) -> Result<ServeExecContainerResponse, String> {
-        not_built("serveExecContainer")
+        let url = stream::offer::exec(&self.hub, &request)?;
+        Ok(ServeExecContainerResponse { url })
     }
 
     fn serve_attach_container(
         &self,
         _: &Call,
-        _: ServeAttachContainerRequest,
+        request: ServeAttachContainerRequest,
     ) -> Result<ServeAttachContainerResponse, String> {
-        not_built("serveAttachContainer")
+        let url = stream::offer::attach(&self.hub, &request)?;
+        Ok(ServeAttachContainerResponse { url })
     }
 
     fn serve_port_forward_container(
         &self,
         _: &Call,
-        _: ServePortForwardContainerRequest,
+        request: ServePortForwardContainerRequest,
     ) -> Result<ServePortForwardContainerResponse, String> {
-        not_built("servePortForwardContainer")
+        let url = stream::offer::port_forward(&self.hub, &request)?;
+        Ok(ServePortForwardContainerResponse { url })
     }
 }

@@ -28,7 +28,9 @@ pub mod server;
 pub mod service;
 pub mod settings;
 pub mod spawn;
+pub mod stream;
 pub mod types;
+pub mod unique;
 pub mod version;
 pub mod worker;
 
@@ -46,6 +48,9 @@ pub fn run(args: &[OsString]) -> ExitCode {
         Some((word, _)) if word == fds::server::WORD => return fds::server::run(),
         Some((word, rest)) if word == namespaces::WORD => return namespaces::run_for_worker(rest),
         _ => {}
+    }
+    if args.first().is_some_and(|word| word == stream::WORD) {
+        return stream::run();
     }
     let inherited_fds = inherited::list();
     match cli::read(args).and_then(|command| begin(command, &inherited_fds)) {

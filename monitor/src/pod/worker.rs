@@ -39,14 +39,7 @@ pub fn run() -> ExitCode {
 fn serve() -> Result<(), String> {
     let link = wire::sys::take_inherited(0).map_err(text)?;
     let (hub, connection, record) = Hub::new(Link::over(link))?;
-    let settings = Record::map(&record).ok();
-    let settings = settings.and_then(|record| Settings::decode(record.fields()));
-    let settings = settings.ok_or("cannot read the record of the server")?;
-    super::messages::init(settings.log_level);
-    if let Some(score) = &settings.oom_score_adj {
-        // The runtime and its containers are to have it, and get ours.
-        let _ = std::fs::write("/proc/self/oom_score_adj", score);
-    }
+    let settings = settings(&record)?;
     stop_with(&hub, &connection).map_err(text)?;
     let copy = rustix::io::fcntl_dupfd_cloexec(&connection, 3).map_err(text)?;
     let methods = Methods::new(settings, hub, copy);
@@ -56,7 +49,25 @@ fn serve() -> Result<(), String> {
     Ok(())
 }
 
-fn quiet() -> Duration {
+/// What the server was started with, by its record; this process is set up
+/// accordingly.
+///
+/// # Errors
+/// It is not a server's record.
+pub fn settings(record: &OwnedFd) -> Result<Settings, String> {
+    let settings = Record::map(record).ok();
+    let settings = settings.and_then(|record| Settings::decode(record.fields()));
+    let settings = settings.ok_or("cannot read the record of the server")?;
+    super::messages::init(settings.log_level);
+    if let Some(score) = &settings.oom_score_adj {
+        // The runtime and its containers are to have it, and get ours.
+        let _ = std::fs::write("/proc/self/oom_score_adj", score);
+    }
+    Ok(settings)
+}
+
+/// How long to wait for a client that says nothing.
+pub fn quiet() -> Duration {
     let given = std::env::var(PARK_VARIABLE).ok().and_then(|text| text.parse().ok());
     Duration::from_millis(given.unwrap_or(PARK_MS))
 }

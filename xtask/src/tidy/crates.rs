@@ -11,7 +11,20 @@ const OUTSIDE: [(&str, &[&str]); 5] = [
     ("exit-reaper", &["heapless", "memchr", "rustix"]),
     ("log-writer", &["heapless", "memchr", "rustix"]),
     ("attach-proxy", &["heapless", "memchr", "rustix"]),
-    ("monitor", &["argh", "capnp", "env_logger", "libc", "log", "rustix", "tz-rs"]),
+    (
+        "monitor",
+        &[
+            "argh",
+            "capnp",
+            "env_logger",
+            "httparse",
+            "libc",
+            "log",
+            "rustix",
+            "tungstenite",
+            "tz-rs",
+        ],
+    ),
 ];
 
 /// Crates whose `std` or `alloc` feature, were it on anywhere in the workspace, would be on in the roles.

@@ -1,0 +1,158 @@
+//! The WebSocket of a session (RFC 6455): binary messages, the first byte of
+//! which names a channel.
+
+use std::io::ErrorKind;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags};
+use tungstenite::error::ProtocolError;
+use tungstenite::protocol::frame::coding::CloseCode;
+use tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
+use tungstenite::{Error, Message, WebSocket};
+use wire::{AsFd, BorrowedFd, OwnedFd};
+
+use super::tcp::Tcp;
+use super::wait::wait;
+
+/// Longest message of a client, in bytes: a megabyte of input.
+const MAX_MESSAGE: usize = 1 << 20;
+/// What is read from the connection at once, in bytes.
+const READ: usize = 64 * 1024;
+
+/// How long a client may take to answer that the session is closed.
+const CLOSING: Duration = Duration::from_secs(5);
+/// The same when the server ends.
+const HURRY: Duration = Duration::from_millis(500);
+
+/// A WebSocket that never blocks.
+#[derive(Debug)]
+pub struct Socket {
+    web: WebSocket<Tcp>,
+    /// Something has to be written yet.
+    pending: bool,
+}
+
+/// What came from the client.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Received {
+    /// A message: its channel and its content.
+    Data(u8, Vec<u8>),
+    /// Nothing just now.
+    Nothing,
+    /// The client has gone, or has closed the session.
+    Gone,
+    /// It sent what no client may send.
+    Wrong(String),
+}
+
+impl Socket {
+    /// Over a connection whose handshake is done; `rest` came after it.
+    pub fn new(tcp: Tcp, rest: Vec<u8>) -> Self {
+        let config = WebSocketConfig::default()
+            .read_buffer_size(READ)
+            .max_message_size(Some(MAX_MESSAGE))
+            .max_frame_size(Some(MAX_MESSAGE));
+        let web = WebSocket::from_partially_read(tcp, rest, Role::Server, Some(config));
+        Socket { web, pending: false }
+    }
+
+    /// Sends a message, or keeps it until [`Socket::flush`]: to be called when
+    /// nothing is kept, so that there is no end to what a client may leave
+    /// unread. `false`: the client has gone.
+    #[must_use]
+    pub fn send(&mut self, channel: u8, content: &[u8]) -> bool {
+        let mut bytes = Vec::with_capacity(content.len() + 1);
+        bytes.push(channel);
+        bytes.extend_from_slice(content);
+        self.send_raw(bytes)
+    }
+
+    /// The same for a message without a channel.
+    #[must_use]
+    pub fn send_raw(&mut self, bytes: Vec<u8>) -> bool {
+        let sent = self.web.write(Message::binary(bytes));
+        !matches!(sent, Err(error) if !would_block(&error)) && self.flush()
+    }
+
+    /// Writes what is kept. `false`: the client has gone.
+    #[must_use]
+    pub fn flush(&mut self) -> bool {
+        match self.web.flush() {
+            Ok(()) => self.pending = false,
+            Err(error) if would_block(&error) => self.pending = true,
+            Err(_) => return false,
+        }
+        true
+    }
+
+    /// Whether something is kept that the client has no room for.
+    pub fn pending(&self) -> bool {
+        self.pending
+    }
+
+    /// The next message.
+    pub fn receive(&mut self) -> Received {
+        loop {
+            return match self.web.read() {
+                Ok(Message::Binary(bytes)) => match bytes.split_first() {
+                    Some((channel, content)) => Received::Data(*channel, content.to_vec()),
+                    None => continue,
+                },
+                Ok(Message::Close(_)) => Received::Gone,
+                // Pings are answered by now.
+                Ok(_) => continue,
+                Err(error) if would_block(&error) => Received::Nothing,
+                Err(Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)) => Received::Gone,
+                Err(
+                    error @ (Error::Capacity(_)
+                    | Error::Protocol(_)
+                    | Error::Utf8(_)
+                    | Error::WriteBufferFull(_)),
+                ) => Received::Wrong(error.to_string()),
+                Err(_) => Received::Gone,
+            };
+        }
+    }
+
+    /// Says that the session is over, and waits for the client to have read all
+    /// of it; not for long, and in a hurry when the server ends.
+    pub fn close(mut self, code: u16, reason: &str, ending: &OwnedFd) {
+        let frame = CloseFrame { code: CloseCode::from(code), reason: reason.into() };
+        let _ = self.web.close(Some(frame));
+        let mut until = Instant::now() + CLOSING;
+        let mut hurried = false;
+        while Instant::now() < until {
+            loop {
+                match self.web.read() {
+                    Ok(_) => {}
+                    Err(error) if would_block(&error) => break,
+                    Err(_) => return,
+                }
+            }
+            if !self.flush() {
+                return;
+            }
+            let mut flags = PollFlags::IN;
+            flags.set(PollFlags::OUT, self.pending);
+            let mut polled = vec![PollFd::new(&self, flags)];
+            if !hurried {
+                polled.push(PollFd::new(ending, PollFlags::RDHUP));
+            }
+            wait(&mut polled, Some(until));
+            if !hurried && polled.get(1).is_some_and(|entry| !entry.revents().is_empty()) {
+                hurried = true;
+                until = until.min(Instant::now() + HURRY);
+            }
+        }
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.web.get_ref().as_fd()
+    }
+}
+
+fn would_block(error: &Error) -> bool {
+    matches!(error, Error::Io(error) if error.kind() == ErrorKind::WouldBlock)
+}
