@@ -38,7 +38,31 @@ _start:
         movq    %rsi, (%rdi,%rax)
 6:      addq    $24, %rdx
         jmp     5b
-7:      movq    %rbx, %rdi
+        # The kernel leaves a gap of random length, up to two pages, between the
+        # strings and the pointers to them (ASLR). Moved up, behind the lowest
+        # string, the pointers and all frames are as few pages as can be.
+7:      movq    8(%rbx), %rdi           # argv[0], or null
+        movq    (%rbx), %rcx
+        leaq    16(%rbx,%rcx,8), %rsi   # the environment
+8:      movq    (%rsi), %rax
+        addq    $8, %rsi
+        testq   %rax, %rax
+        jnz     8b                      # behind its null pointer now
+        andq    $-16, %rdi
+        cmpq    %rsi, %rdi
+        jbe     9f
+        movq    %rsi, %rcx
+        subq    %rbx, %rcx
+        shrq    $3, %rcx
+        subq    $8, %rsi
+        subq    $8, %rdi
+        std
+        rep     movsq
+        cld
+        leaq    8(%rdi), %rbx
+        movq    %rbx, %rsp
+        andq    $-16, %rsp
+9:      movq    %rbx, %rdi
         call    rust_start
         ud2
         .size   _start, .-_start
