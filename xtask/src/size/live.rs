@@ -8,22 +8,25 @@ use crate::report::{Context, Result, root, table};
 use ::tests::{Call, Container, Scratch, Session, wait};
 use std::path::PathBuf;
 
-/// kB of private dirty memory of the process that stays with an idle container.
-pub(super) fn idle_hub_dirty_kb() -> Result<u64> {
+/// kB of private dirty memory of the process that stays with an idle container: `enough`, or less, as soon as it comes
+/// to rest with that; what it has after some seconds otherwise.
+pub(super) fn idle_hub_dirty_kb(enough: u64) -> Result<u64> {
     small_runtime()?;
     let scratch = Scratch::new().context("cannot prepare a container")?;
     let container = Container::new(["sleep", "infinity"]);
-    let session = started(&scratch, &container).context("cannot start an idle container")?;
-    let hub = session.monitor().context("cannot find the idle hub")?;
-    private_dirty_kb(hub as u32).context("cannot read the memory of the idle hub")
+    let _session = started(&scratch, &container).context("cannot start an idle container")?;
+    let hub = scratch.idle().context("cannot find the idle hub")?;
+    let dirty = || private_dirty_kb(hub.pid as u32);
+    let small = wait::until("it to rest", || Ok(dirty().filter(|kb| *kb <= enough)));
+    small.ok().or_else(dirty).context("cannot read the memory of the idle hub")
 }
 
 /// Prints the pages of an idle hub; then of a hub and its roles while output comes and a client is attached.
 pub(super) fn show(programs: &[(String, PathBuf)], symbols: usize) -> Result<()> {
     let scratch = Scratch::new().context("cannot prepare a container")?;
-    let session = started(&scratch, &Container::new(["sleep", "infinity"]))
+    let _idle = started(&scratch, &Container::new(["sleep", "infinity"]))
         .context("cannot start an idle container")?;
-    let hub = session.monitor().context("cannot find the idle hub")?;
+    let hub = scratch.idle().context("cannot find the idle hub")?.pid;
     one(programs, "exit-reaper", "idle", hub, symbols)?;
     let busy = Container::sh("while echo hello; do sleep 0.1; done").stdin();
     let session = started(&scratch, &busy).context("cannot start a busy container")?;

@@ -62,7 +62,7 @@ pub(crate) fn check() -> Result<Count> {
         ]);
     }
     print!("{}", table(&rows));
-    let dirty = live::idle_hub_dirty_kb()?;
+    let dirty = live::idle_hub_dirty_kb(HUB_DIRTY_BUDGET_KB)?;
     let within = dirty <= HUB_DIRTY_BUDGET_KB;
     println!(
         "idle hub, private dirty: {dirty} kB of {HUB_DIRTY_BUDGET_KB} kB: {}",

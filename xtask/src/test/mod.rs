@@ -126,6 +126,9 @@ pub(crate) fn all(strict: bool, filter: Option<&str>) -> Result<ExitCode> {
     if strict {
         count.failed += count.ignored;
     }
+    if count.failed > 0 {
+        run::failures().iter().for_each(|what| println!("failed: {what}"));
+    }
     println!("{} passed, {} failed", count.passed, count.failed);
     Ok(if count.failed == 0 && count.passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -134,6 +137,7 @@ pub(crate) fn all(strict: bool, filter: Option<&str>) -> Result<ExitCode> {
 fn installed(tools: &[tools::Tool], strict: bool) -> Count {
     let missing = tools::install_missing(tools);
     for tool in &missing {
+        run::note_failure(&format!("{tool} is missing"));
         println!("test: {tool} is missing; install it, or run this as root where apt-get works");
     }
     Count { failed: if strict { missing.len() as u64 } else { 0 }, ..Count::default() }
@@ -160,10 +164,14 @@ fn end_to_end(which: &[&str], filter: Option<&str>, monitor: &Path, strict: bool
 
 /// A check that could not even be made has failed.
 fn guarded(name: &str, outcome: Result<Count>) -> Count {
-    outcome.unwrap_or_else(|error| {
+    let count = outcome.unwrap_or_else(|error| {
         println!("{name}: {error}");
         Count::from(false)
-    })
+    });
+    if count.failed > 0 {
+        run::note_failure(name);
+    }
+    count
 }
 
 /// rustfmt and clippy over the whole workspace, warnings being errors; gofmt over what is in Go.
@@ -182,6 +190,9 @@ fn lints() -> Count {
 fn succeeds(name: &str, command: &mut Command) -> Count {
     let passed = command.stdin(Stdio::null()).status().is_ok_and(|status| status.success());
     println!("{name} ... {}", if passed { "ok" } else { "FAILED" });
+    if !passed {
+        run::note_failure(name);
+    }
     Count::from(passed)
 }
 

@@ -7,11 +7,24 @@ use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
-use std::sync::mpsc;
+use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 /// No `cargo test` takes this long, building included, unless something hangs.
 const LIMIT: Duration = Duration::from_secs(25 * 60);
+
+/// What has failed so far: in a long output it is hard to find.
+static FAILED: Mutex<Vec<String>> = Mutex::new(vec![]);
+
+/// Keeps what has failed for [`failures`].
+pub(crate) fn note_failure(what: &str) {
+    FAILED.lock().unwrap_or_else(PoisonError::into_inner).push(what.to_owned());
+}
+
+/// All that has failed.
+pub(crate) fn failures() -> Vec<String> {
+    FAILED.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
 
 /// Runs `cargo test WHICH`, with `variables` set, and counts.
 pub(crate) fn cargo_test(
@@ -93,6 +106,11 @@ struct Tally {
 impl Tally {
     fn line(&mut self, line: &str) {
         let line = line.trim();
+        if (line.starts_with("test ") && line.ends_with(" FAILED"))
+            || line.starts_with("--- FAIL: ")
+        {
+            note_failure(line);
+        }
         if let Some(result) = line.strip_prefix("test result: ") {
             self.running = None;
             self.count += numbers(result);
@@ -105,6 +123,7 @@ impl Tally {
     fn lost(&mut self) {
         if let Some(program) = self.running.take() {
             println!("test: no result from: {program}");
+            note_failure(&program);
             self.count.failed += 1;
         }
     }
