@@ -38,8 +38,9 @@ fn become_command(path: &CStr, fields: Fields<'_>, environment: Environment<'sta
     }
     let _ = prepare(fields);
     let arguments = core::iter::once(path).chain(fields.strings(Tag::ExitCommandArg));
-    if let Some(arguments) = Strings::<{ MAX_ARGUMENTS + 2 }>::new(arguments) {
-        let _ = sys::exec(None, path, &arguments, environment);
+    let mut room = [core::ptr::null(); MAX_ARGUMENTS + 2];
+    if let Some(arguments) = Strings::new(&mut room, arguments) {
+        let _ = sys::exec(None, path, arguments, environment);
     }
     sys::exit(1)
 }

@@ -137,8 +137,9 @@ pub(crate) fn spawn<const N: usize>(
             let _ = sys::block_only(blocked);
             let placed = sys::place_for_exec(&theirs, 0);
             let name = names.first().map_or("?", |name| name.to_str().unwrap_or("?"));
-            if let (Ok(()), Some(names)) = (placed, Strings::<3>::new(names)) {
-                let error = sys::exec(Some(program.as_fd()), c"", &names, environment);
+            let mut room = [core::ptr::null(); 3];
+            if let (Ok(()), Some(names)) = (placed, Strings::new(&mut room, names)) {
+                let error = sys::exec(Some(program.as_fd()), c"", names, environment);
                 wire::error!("exit-reaper", "cannot start {name}: {error}");
             }
             sys::exit(111)

@@ -2,17 +2,14 @@
 //! way does more: it searches `PATH` for a name without a slash, and gives a
 //! file of no known format to `/bin/sh`.
 
-use std::ffi::{CString, OsStr, OsString};
+use std::ffi::{CString, OsStr, OsString, c_char};
 use std::os::unix::ffi::OsStrExt;
+use std::ptr;
 
 use wire::Errno;
 use wire::sys::{Disposition, SIGPIPE, Strings, on_signal};
 
-use crate::handover::{MAX_ENVIRONMENT, environment};
-
-/// Most arguments that are passed on; arguments and environment together are
-/// limited to 6 MB (execve(2)).
-const MAX_ARGUMENTS: usize = 16_384;
+use crate::handover::environment;
 
 /// Becomes the program at `path`, with this name before its arguments. The
 /// variable in `change` has another value for it. No signal is ignored then.
@@ -34,13 +31,24 @@ pub fn execute(
     let (Ok(path), Ok(words)) = (CString::new(path.as_bytes()), words) else {
         return Errno::INVAL;
     };
-    let words = Strings::<MAX_ARGUMENTS>::new(words.iter().map(CString::as_c_str));
-    let variables = Strings::<MAX_ENVIRONMENT>::new(variables.iter().map(CString::as_c_str));
+    let (mut for_words, mut for_variables) = (room_for(&words), room_for(&variables));
+    let words = strings(&words, &mut for_words);
+    let variables = strings(&variables, &mut for_variables);
     let (Some(words), Some(variables)) = (words, variables) else {
         return Errno::TOOBIG;
     };
     if let Err(error) = on_signal(SIGPIPE, Disposition::Default) {
         return error;
     }
-    wire::sys::exec(None, &path, &words, variables.as_environment())
+    wire::sys::exec(None, &path, words, variables)
+}
+
+/// Room for pointers to these strings, and one for their end.
+pub fn room_for(strings: &[CString]) -> Vec<*const c_char> {
+    vec![ptr::null(); strings.len() + 1]
+}
+
+/// Strings as a program gets them; `None` if `room` is not [for them](room_for).
+pub fn strings<'a>(strings: &'a [CString], room: &'a mut [*const c_char]) -> Option<Strings<'a>> {
+    Strings::new(room, strings.iter().map(CString::as_c_str))
 }

@@ -3,17 +3,15 @@
 use std::ffi::{CStr, CString};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
+use std::ptr;
 
 use rustix::fs::{Mode, OFlags};
 use wire::sys::{Mask, Strings};
 use wire::{AsFd, BorrowedFd, Errno, FdSet, Link, Message, OwnedFd};
 
+use crate::execute::{room_for, strings};
 use crate::fds::c_path;
 use crate::inherited::text;
-
-/// Most environment variables that are handed on; a program's environment and
-/// arguments together are limited to 6 MB (execve(2)).
-pub const MAX_ENVIRONMENT: usize = 16_384;
 
 /// The program that we are (proc(5)).
 const OWN: &str = "/proc/self/exe";
@@ -132,13 +130,14 @@ fn hand_over(
             link.send(&Message::Start { pod: true }, &start)?;
         }
     }
-    let names = Strings::<3>::new([c"exit-reaper", name]).ok_or(Errno::TOOBIG)?;
+    let mut room = [ptr::null(); 3];
+    let names = Strings::new(&mut room, [c"exit-reaper", name]).ok_or(Errno::TOOBIG)?;
     let variables = environment();
-    let variables = Strings::<MAX_ENVIRONMENT>::new(variables.iter().map(CString::as_c_str))
-        .ok_or(Errno::TOOBIG)?;
+    let mut room = room_for(&variables);
+    let variables = strings(&variables, &mut room).ok_or(Errno::TOOBIG)?;
     wire::sys::on_signal(wire::sys::SIGPIPE, wire::sys::Disposition::Default)?;
     wire::sys::place_for_exec(&theirs, 0)?;
-    Ok(wire::sys::exec(Some(programs.hub.as_fd()), c"", &names, variables.as_environment()))
+    Ok(wire::sys::exec(Some(programs.hub.as_fd()), c"", names, variables))
 }
 
 /// Hands a container to the hub at the other end of `link`.

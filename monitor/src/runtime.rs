@@ -131,13 +131,17 @@ pub struct Call<'a> {
 /// runtime that fails, with status 127 and a line on its standard error.
 pub fn start(call: &Call<'_>) -> Result<Pid, Errno> {
     let parent = rustix::process::getpid();
+    let mut child = || {
+        eprintln!("{}", become_runtime(call, parent));
+        127
+    };
+    if call.start_pipe.is_none() {
+        return wire::in_place::start(&mut child);
+    }
+    // We have to go on while it waits.
     match wire::sys::fork()? {
         Forked::Parent(pid) => Ok(pid),
-        Forked::Child => {
-            let text = become_runtime(call, parent);
-            eprintln!("{text}");
-            wire::sys::exit(127)
-        }
+        Forked::Child => wire::sys::exit(child()),
     }
 }
 

@@ -21,6 +21,7 @@ pub mod answer;
 pub mod bundle;
 pub mod discard;
 pub mod event;
+pub mod in_place;
 pub mod key;
 pub mod link;
 pub mod message;

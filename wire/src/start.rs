@@ -6,7 +6,7 @@
 //! relocate themselves before any Rust code runs. That loop is in assembly, so
 //! that it depends on no relocated data at any optimisation level.
 
-use crate::sys::Environment;
+use crate::sys::{Environment, Strings};
 use core::cell::UnsafeCell;
 use core::ffi::{CStr, c_char};
 use core::marker::PhantomData;
@@ -32,7 +32,7 @@ impl Arguments {
         // SAFETY: argc words follow argc; there is at least the null pointer.
         let words = unsafe { stack.add(1) };
         Arguments {
-            environment: Environment(environment.cast::<*const c_char>(), PhantomData),
+            environment: Strings(environment.cast::<*const c_char>(), PhantomData),
             words: words.cast::<*const c_char>(),
         }
     }

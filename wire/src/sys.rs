@@ -152,43 +152,46 @@ pub fn unshare(namespaces: UnshareFlags) -> Result<(), Errno> {
 }
 
 /// A NULL-terminated list of strings as execve(2) takes it.
-pub struct Strings<'a, const N: usize> {
-    pointers: heapless::Vec<*const c_char, N>,
-    life: core::marker::PhantomData<&'a CStr>,
-}
-
-impl<'a, const N: usize> Strings<'a, N> {
-    /// At most `N - 1` strings; `None` if there are more.
-    pub fn new(strings: impl IntoIterator<Item = &'a CStr>) -> Option<Self> {
-        let mut pointers = heapless::Vec::new();
-        for string in strings {
-            pointers.push(string.as_ptr()).ok()?;
-        }
-        pointers.push(core::ptr::null()).ok()?;
-        Some(Strings { pointers, life: core::marker::PhantomData })
-    }
-}
-
-impl<const N: usize> Strings<'_, N> {
-    /// These strings (`NAME=value`) as the environment of a program.
-    pub fn as_environment(&self) -> Environment<'_> {
-        Environment(self.pointers.as_ptr(), core::marker::PhantomData)
-    }
-}
-
-/// An environment: `NAME=value` strings as execve(2) takes them.
 #[derive(Clone, Copy)]
-pub struct Environment<'a>(
+pub struct Strings<'a>(
     pub(crate) *const *const c_char,
     pub(crate) core::marker::PhantomData<&'a CStr>,
 );
 
+/// Strings of the form `NAME=value`.
+pub type Environment<'a> = Strings<'a>;
+
+impl<'a> Strings<'a> {
+    /// These strings. `room` takes a pointer for each and one for the end;
+    /// `None` if that is too much for it.
+    pub fn new(
+        room: &'a mut [*const c_char],
+        strings: impl IntoIterator<Item = &'a CStr>,
+    ) -> Option<Self> {
+        let mut places = room.iter_mut();
+        for string in strings {
+            *places.next()? = string.as_ptr();
+        }
+        *places.next()? = core::ptr::null();
+        Some(Strings(room.as_ptr(), core::marker::PhantomData))
+    }
+
+    /// None.
+    pub const fn none() -> Strings<'static> {
+        struct End(*const c_char);
+        // SAFETY: it is null, and nobody changes it.
+        unsafe impl Sync for End {}
+        static END: End = End(core::ptr::null());
+        Strings(&raw const END.0, core::marker::PhantomData)
+    }
+}
+
 /// Replaces this process by the program open as `file`, or, if that is `None`,
 /// by the one at `path` (execveat(2)). Returns only to say why it did not.
-pub fn exec<const N: usize>(
+pub fn exec(
     file: Option<BorrowedFd<'_>>,
     path: &CStr,
-    arguments: &Strings<'_, N>,
+    arguments: Strings<'_>,
     environment: Environment<'_>,
 ) -> Errno {
     use rustix::fd::AsRawFd;
@@ -203,7 +206,7 @@ pub fn exec<const N: usize>(
             Sysno::execveat,
             fd as isize,
             path.as_ptr(),
-            arguments.pointers.as_ptr(),
+            arguments.0,
             environment.0,
             flags as usize
         )

@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions};
-use wire::sys::{Environment, Forked, Mask, Strings};
+use wire::sys::{Mask, Strings};
 use wire::{AsFd, BorrowedFd, Errno, OwnedFd};
 
 use super::service::Call;
 use super::settings::Settings;
 use super::types::Map;
+use crate::execute::{room_for, strings};
 use crate::fds::c_path;
 use crate::inherited::text;
 use crate::runtime::{Stdio, path_without_search};
@@ -20,9 +21,6 @@ use crate::supervise::Meanwhile;
 
 /// How long a runtime may go on for nobody, or for a client that is gone.
 pub const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Most arguments, and most environment variables, of a runtime.
-const MAX_TEXTS: usize = 8192;
 
 /// The descriptors of a runtime.
 #[derive(Debug, Default)]
@@ -95,12 +93,13 @@ pub fn start_program<'a>(
         .map(|arg| CString::new(arg.as_bytes()))
         .collect::<Result<_, _>>()
         .map_err(|_| named("an argument has a NUL byte in it"))?;
-    let names = Strings::<MAX_TEXTS>::new(names.iter().map(CString::as_c_str))
-        .ok_or_else(|| named("too many arguments"))?;
+    let mut room = room_for(&names);
+    let names = strings(&names, &mut room).ok_or_else(|| named("too many arguments"))?;
     let variables =
         merged(environment).ok_or_else(|| named("an environment variable has a NUL byte in it"))?;
-    let variables = Strings::<MAX_TEXTS>::new(variables.iter().map(CString::as_c_str))
-        .ok_or_else(|| named("too many environment variables"))?;
+    let mut room = room_for(&variables);
+    let variables =
+        strings(&variables, &mut room).ok_or_else(|| named("too many environment variables"))?;
     stdio.open_to_all();
     let flags = OFlags::RDWR | OFlags::CLOEXEC;
     let null = rustix::fs::open(c"/dev/null", flags, Mode::empty()).map_err(failed)?;
@@ -112,10 +111,8 @@ pub fn start_program<'a>(
     let more: Vec<OwnedFd> =
         more.into_iter().map(away).collect::<Result<_, _>>().map_err(failed)?;
 
-    let pid = match wire::sys::fork().map_err(failed)? {
-        Forked::Parent(pid) => pid,
-        Forked::Child => become_runtime(fds, &more, &program, &names, variables.as_environment()),
-    };
+    let mut child = || become_runtime(fds, &more, &program, names, variables);
+    let pid = wire::in_place::start(&mut child).map_err(failed)?;
     let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty()).map_err(|error| {
         let _ = rustix::process::kill_process(pid, Signal::KILL);
         let _ = rustix::process::waitpid(Some(pid), WaitOptions::empty());
@@ -124,15 +121,14 @@ pub fn start_program<'a>(
     Ok(Runtime { pid, pidfd, call, kill_at })
 }
 
-/// In the child of a process with threads: system calls only, for what other
-/// threads hold (the heap, say) stays held for ever.
+/// In the child, in memory that is the parent's: system calls only.
 fn become_runtime(
     fds: [&OwnedFd; 3],
     more: &[OwnedFd],
     program: &CStr,
-    names: &Strings<'_, MAX_TEXTS>,
-    environment: Environment<'_>,
-) -> ! {
+    names: Strings<'_>,
+    environment: Strings<'_>,
+) -> i32 {
     use wire::sys::{Disposition, SIGPIPE, block_only, exec, on_signal, place_for_exec};
     let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
     let prepared = on_signal(SIGPIPE, Disposition::Default)
@@ -148,7 +144,7 @@ fn become_runtime(
     };
     let program = program.to_str().unwrap_or("?");
     wire::report::plain(format_args!("cannot execute {program}: {error}"));
-    wire::sys::exit(127)
+    127
 }
 
 /// Our environment, with these variables added or changed. `None` if one has a

@@ -6,7 +6,6 @@
 //! process in all of them. It waits until the files are bound, and executes
 //! the pause program then. If any of them dies, the others do, too.
 
-use std::ffi::CStr;
 use std::fs;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -215,12 +214,10 @@ fn become_first(
     let error = match prepare() {
         Err(error) => error,
         Ok(()) => {
-            let none: [&CStr; 0] = [];
-            match (Strings::<2>::new([c"pause"]), Strings::<1>::new(none)) {
-                (Some(names), Some(none)) => {
-                    wire::sys::exec(Some(program.as_fd()), c"", &names, none.as_environment())
-                }
-                _ => Errno::TOOBIG,
+            let mut room = [std::ptr::null(); 2];
+            match Strings::new(&mut room, [c"pause"]) {
+                Some(name) => wire::sys::exec(Some(program.as_fd()), c"", name, Strings::none()),
+                None => Errno::TOOBIG,
             }
         }
     };

@@ -125,8 +125,9 @@ fn reap(files: [&CStr; 3], me: &CStr, arguments: Arguments) -> Result<(), Errno>
     let _ = rustix::process::waitpid(Some(child), rustix::process::WaitOptions::empty())?;
     make(new, b"137")?;
     rustix::fs::rename(new, file)?;
-    let words = Strings::<4>::new([me, c"make", mark]).ok_or(Errno::TOOBIG)?;
-    Err(sys::exec(None, me, &words, arguments.environment))
+    let mut room = [core::ptr::null(); 4];
+    let words = Strings::new(&mut room, [me, c"make", mark]).ok_or(Errno::TOOBIG)?;
+    Err(sys::exec(None, me, words, arguments.environment))
 }
 
 /// A pid in digits.

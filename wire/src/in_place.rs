@@ -1,0 +1,150 @@
+//! Starting a program without a copy of this one: what fork(2) copies, and what
+//! both have to copy again when they write, takes longer than a small monitor
+//! does altogether.
+
+use crate::Errno;
+use rustix::process::Pid;
+
+/// Runs `child` in a new process, which shares the memory of this one, while
+/// the calling thread waits until it executes a program, or ends with the
+/// status that `child` returns (clone(2), `CLONE_VM | CLONE_VFORK`). What
+/// `child` leaves in memory is there afterwards; descriptors, signal mask and
+/// signal handlers are its own.
+///
+/// # Errors
+/// Those of clone(2) and, for the stack of the child, mmap(2).
+pub fn start(child: &mut dyn FnMut() -> i32) -> Result<Pid, Errno> {
+    #[cfg(target_arch = "x86_64")]
+    return x86_64::start(child);
+    #[cfg(not(target_arch = "x86_64"))]
+    match crate::sys::fork()? {
+        crate::sys::Forked::Parent(pid) => Ok(pid),
+        crate::sys::Forked::Child => crate::sys::exit(child()),
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86_64 {
+    use super::{Errno, Pid};
+    use crate::sys::SIGCHLD;
+    use core::ptr;
+    use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect, munmap};
+
+    /// Bytes of the child's stack; what is not touched is no memory.
+    const STACK: usize = 512 * 1024;
+    /// Below it, for whoever goes deeper.
+    const GUARD: usize = 4096;
+
+    type Child<'a> = &'a mut dyn FnMut() -> i32;
+
+    pub(super) fn start(mut child: Child<'_>) -> Result<Pid, Errno> {
+        let access = ProtFlags::READ | ProtFlags::WRITE;
+        let flags = MapFlags::PRIVATE | MapFlags::NORESERVE | MapFlags::STACK;
+        // SAFETY: a mapping of nobody's, at a place that is free.
+        let low = unsafe { mmap_anonymous(ptr::null_mut(), STACK, access, flags) }?;
+        // SAFETY: the pages that were just made.
+        let guarded = unsafe { mprotect(low, GUARD, MprotectFlags::empty()) };
+        let pid = guarded.and_then(|()| clone(low.cast(), &mut child));
+        // SAFETY: whoever had its stack there has other memory now, or is gone.
+        let _ = unsafe { munmap(low, STACK) };
+        Pid::from_raw(pid?).ok_or(Errno::CHILD)
+    }
+
+    /// The child's first and last function.
+    extern "C" fn begin(child: &mut Child<'_>) -> ! {
+        crate::sys::exit(child())
+    }
+
+    fn clone(low: *mut u8, child: &mut Child<'_>) -> Result<i32, Errno> {
+        let words: [usize; 2] = [ptr::from_mut(child) as usize, begin as *const () as usize];
+        let flags = libc::CLONE_VM | libc::CLONE_VFORK | SIGCHLD;
+        let pid: isize;
+        // SAFETY: the two words are at the top of the stack, inside the
+        // mapping, and aligned. The child finds them there, and never comes
+        // back here: `begin` does not return. This thread sleeps meanwhile, so
+        // that `child`, which is borrowed to be changed, is used by one only.
+        // clone(2) as a system call: flags, stack, parent_tid, child_tid, tls.
+        unsafe {
+            let top = low.add(STACK - size_of_val(&words));
+            top.cast::<[usize; 2]>().write(words);
+            core::arch::asm!(
+                "syscall",
+                "test rax, rax",
+                "jnz 2f",
+                "xor ebp, ebp",
+                "pop rdi",
+                "pop rax",
+                "call rax",
+                "ud2",
+                "2:",
+                inlateout("rax") libc::SYS_clone as isize => pid,
+                in("rdi") flags as usize,
+                in("rsi") top,
+                in("rdx") 0,
+                in("r10") 0,
+                in("r8") 0,
+                lateout("rcx") _,
+                lateout("r11") _,
+            );
+        }
+        if pid < 0 { Err(Errno::from_raw_os_error(-pid as i32)) } else { Ok(pid as i32) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys;
+    use rustix::process::{WaitOptions, waitpid};
+
+    fn status(pid: Pid) -> i32 {
+        sys::exit_code(waitpid(Some(pid), WaitOptions::empty()).unwrap().unwrap().1)
+    }
+
+    #[test]
+    fn the_child_is_another_process_and_what_it_leaves_in_memory_is_there() {
+        let (own, mut its) = (rustix::process::getpid(), None);
+        let pid = start(&mut || {
+            its = Some(rustix::process::getpid());
+            7
+        });
+        let pid = pid.unwrap();
+        assert_ne!(pid, own);
+        assert_eq!(status(pid), 7);
+        assert_eq!(its, Some(pid));
+    }
+
+    #[test]
+    fn a_program_that_it_executes_runs_while_we_go_on() {
+        let (read, write) = rustix::pipe::pipe().unwrap();
+        let pid = start(&mut || {
+            let _ = rustix::stdio::dup2_stdin(&read);
+            let mut room = [core::ptr::null(); 4];
+            let words = [c"sh", c"-c", c"read word; exit $word"];
+            let Some(words) = sys::Strings::new(&mut room, words) else { return 1 };
+            let _ = sys::exec(None, c"/bin/sh", words, sys::Strings::none());
+            2
+        });
+        let pid = pid.unwrap();
+        rustix::io::write(&write, b"9\n").unwrap();
+        assert_eq!(status(pid), 9);
+    }
+
+    #[test]
+    fn signals_are_blocked_for_the_child_alone() {
+        let blocked = || {
+            let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
+            status.lines().find(|line| line.starts_with("SigBlk")).unwrap().to_owned()
+        };
+        let before = blocked();
+        let mut its = String::new();
+        let pid = start(&mut || {
+            let done = sys::block_only(sys::Mask::of(&[sys::SIGUSR1]));
+            its = blocked();
+            done.is_err().into()
+        });
+        assert_eq!(status(pid.unwrap()), 0);
+        assert_ne!(its, before);
+        assert_eq!(blocked(), before);
+    }
+}
