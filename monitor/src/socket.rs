@@ -1,5 +1,6 @@
 //! Unix sockets with a name in the file system (unix(7)).
 
+use std::ffi::CString;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -56,7 +57,10 @@ pub fn bind(path: &Path, kind: SocketType, mode: Mode) -> Result<OwnedFd, Errno>
     let short = c_path(Path::new(&short))?;
     rustix::net::bind(&socket, &SocketAddrUnix::new(short.as_c_str())?)?;
     if mode != Mode::RWXU {
-        rustix::fs::chmod(short.as_c_str(), mode)?;
+        // Through a descriptor: the name may be a link to something else by now.
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let there = rustix::fs::open(short.as_c_str(), flags, Mode::empty())?;
+        rustix::fs::chmod(short_path(&there)?.as_c_str(), mode)?;
     }
     Ok(socket)
 }
@@ -73,11 +77,9 @@ pub fn connect(
     flags: SocketFlags,
     patience: Option<Duration>,
 ) -> Result<OwnedFd, Errno> {
-    use rustix::fd::AsRawFd;
     let there = OFlags::PATH | OFlags::CLOEXEC;
     let there = rustix::fs::open(c_path(path)?.as_c_str(), there, Mode::empty())?;
-    // However long the path is, this one is short.
-    let short = c_path(Path::new(&format!("/proc/self/fd/{}", there.as_raw_fd())))?;
+    let short = short_path(&there)?;
     let flags = flags | SocketFlags::CLOEXEC;
     let socket = rustix::net::socket_with(AddressFamily::UNIX, kind, flags, None)?;
     if patience.is_some() {
@@ -87,6 +89,12 @@ pub fn connect(
     }
     rustix::net::connect(&socket, &SocketAddrUnix::new(short.as_c_str())?)?;
     Ok(socket)
+}
+
+/// A path to what is open here (proc(5)), however long its own is.
+fn short_path(there: &OwnedFd) -> Result<CString, Errno> {
+    use rustix::fd::AsRawFd;
+    c_path(Path::new(&format!("/proc/self/fd/{}", there.as_raw_fd())))
 }
 
 /// Takes a folder for ourselves until the result is dropped (flock(2)): those

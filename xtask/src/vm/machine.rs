@@ -65,7 +65,7 @@ impl Node {
             complete |= line.trim_ascii() == END.as_bytes();
         };
         let mut count = counted(self.qemu(monitor, &console), "the node", LIMIT, watch)?;
-        if !complete {
+        if !complete || count.passed == 0 {
             // What has not been run has not passed.
             count.failed = count.failed.max(1);
             let text = fs::read(&console).context(format!("cannot read {}", console.display()))?;
