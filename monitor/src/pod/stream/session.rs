@@ -224,7 +224,7 @@ impl<'a> Session<'a> {
         self.unread = true;
         for _ in 0..TURN {
             match self.socket.receive() {
-                Received::Data(channel, content) => self.take(channel, &content),
+                Received::Message(message) => self.take(&message),
                 Received::Nothing => {
                     self.unread = false;
                     return None;
@@ -243,16 +243,16 @@ impl<'a> Session<'a> {
     }
 
     /// A message of the client's.
-    fn take(&mut self, channel: u8, content: &[u8]) {
-        match (channel, content) {
-            (channel::STDIN, bytes) => self.process.input.push(bytes),
-            (channel::RESIZE, text) => {
+    fn take(&mut self, message: &[u8]) {
+        match message {
+            [channel::STDIN, bytes @ ..] => self.process.input.push(bytes),
+            [channel::RESIZE, text @ ..] => {
                 let size = resize::parse(text);
                 if let (Some(terminal), Some(size)) = (&self.process.terminal, size) {
                     let _ = tcsetwinsize(terminal, size);
                 }
             }
-            (channel::CLOSE, [] | [channel::STDIN, ..]) => self.process.input.end(),
+            [channel::CLOSE] | [channel::CLOSE, channel::STDIN, ..] => self.process.input.end(),
             _ => {}
         }
     }

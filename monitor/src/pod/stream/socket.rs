@@ -1,5 +1,5 @@
 //! The WebSocket of a session (RFC 6455): binary messages, the first byte of
-//! which names a channel.
+//! which names a channel in most protocols.
 
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use rustix::event::{PollFd, PollFlags};
 use tungstenite::error::ProtocolError;
 use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
-use tungstenite::{Error, Message, WebSocket};
+use tungstenite::{Bytes, Error, Message, WebSocket};
 use wire::{AsFd, BorrowedFd, OwnedFd};
 
 use super::tcp::Tcp;
@@ -35,8 +35,8 @@ pub struct Socket {
 /// What came from the client.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Received {
-    /// A message: its channel and its content.
-    Data(u8, Vec<u8>),
+    /// A message, which is not empty.
+    Message(Bytes),
     /// Nothing just now.
     Nothing,
     /// The client has gone, or has closed the session.
@@ -94,10 +94,7 @@ impl Socket {
     pub fn receive(&mut self) -> Received {
         loop {
             return match self.web.read() {
-                Ok(Message::Binary(bytes)) => match bytes.split_first() {
-                    Some((channel, content)) => Received::Data(*channel, content.to_vec()),
-                    None => continue,
-                },
+                Ok(Message::Binary(bytes)) if !bytes.is_empty() => Received::Message(bytes),
                 Ok(Message::Close(_)) => Received::Gone,
                 // Pings are answered by now.
                 Ok(_) => continue,

@@ -8,8 +8,6 @@ use wire::{Errno, OwnedFd};
 
 use crate::inherited::text;
 
-/// Most bytes that wait for the pod; more stays with the client.
-const MAX_WAITING: usize = 1 << 20;
 /// Bytes read at once, and so the most of one message.
 const PIECE: usize = 32 * 1024;
 
@@ -25,6 +23,8 @@ pub struct Connection {
     waiting: Vec<u8>,
     /// Nothing comes after what waits.
     ends: bool,
+    /// The pod sends no more.
+    heard_all: bool,
 }
 
 /// What came of a connection.
@@ -71,8 +71,15 @@ impl Connection {
             Ok(socket) => (socket, None),
             Err(error) => (begin(v6(port)).map_err(|_| text(error))?, Some(error)),
         };
-        let (waiting, ends, connected) = (Vec::new(), false, false);
-        Ok(Connection { port, socket, first_error, connected, waiting, ends })
+        Ok(Connection {
+            port,
+            socket,
+            first_error,
+            connected: false,
+            waiting: Vec::new(),
+            ends: false,
+            heard_all: false,
+        })
     }
 
     /// To be waited for.
@@ -83,14 +90,19 @@ impl Connection {
     /// With these flags; `hear`: what it says can be passed on.
     pub fn waits_for(&self, hear: bool) -> PollFlags {
         let mut flags = PollFlags::empty();
-        flags.set(PollFlags::IN, hear && self.connected);
+        flags.set(PollFlags::IN, hear && self.connected && !self.heard_all);
         flags.set(PollFlags::OUT, !self.waiting.is_empty() || (hear && !self.connected));
         flags
     }
 
-    /// Whether no more can be taken just now.
-    pub fn is_full(&self) -> bool {
-        self.waiting.len() >= MAX_WAITING
+    /// How many bytes wait for the pod.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Whether nothing more comes or goes.
+    pub fn is_over(&self) -> bool {
+        self.heard_all && self.ends && self.waiting.is_empty()
     }
 
     /// Takes what the client has sent.
@@ -114,7 +126,10 @@ impl Connection {
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => return,
                 // Whoever reads from it learns why.
-                Err(_) => self.waiting.clear(),
+                Err(_) => {
+                    self.waiting.clear();
+                    self.ends = true;
+                }
             }
         }
         if self.connected && self.ends {
@@ -127,9 +142,15 @@ impl Connection {
         if !self.connected {
             return self.arrive();
         }
+        if self.heard_all {
+            return Heard::Nothing;
+        }
         let mut bytes = vec![0u8; PIECE];
         match rustix::io::read(&self.socket, &mut bytes[..]) {
-            Ok(0) => Heard::End,
+            Ok(0) => {
+                self.heard_all = true;
+                Heard::End
+            }
             Ok(count) => {
                 bytes.truncate(count);
                 Heard::Data(bytes)

@@ -1,0 +1,249 @@
+//! A session at work: one loop, in which nothing blocks but waiting.
+
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags};
+use wire::OwnedFd;
+
+use super::connection::{Connection, Heard};
+use super::protocol::{Asked, Protocol};
+use crate::pod::stream::session::End;
+use crate::pod::stream::socket::{Received, Socket};
+use crate::pod::stream::wait::{found, wait};
+
+/// Messages of a client that are read before others get their turn.
+const TURN: usize = 32;
+/// Most bytes that wait for the pod; more stays with the client.
+const MAX_WAITING: usize = 1 << 20;
+/// Most bytes that wait for a client that goes on sending; it has to read then.
+const MAX_KEPT: usize = 64 * 1024;
+/// How long a client that reads nothing may keep what is over.
+const STUCK: Duration = Duration::from_secs(30);
+
+/// A session.
+pub struct Relay<'a> {
+    socket: &'a mut Socket,
+    ending: &'a OwnedFd,
+    protocol: &'a mut dyn Protocol,
+    /// Whether we are in the pod's network namespace, or why not.
+    entered: Result<(), String>,
+    connections: Vec<(u32, Connection)>,
+    /// Messages may be there that poll(2) does not know of.
+    unread: bool,
+}
+
+impl<'a> Relay<'a> {
+    /// `ending` is ready when the server ends.
+    pub fn new(
+        socket: &'a mut Socket,
+        ending: &'a OwnedFd,
+        protocol: &'a mut dyn Protocol,
+        entered: Result<(), String>,
+    ) -> Self {
+        Relay { socket, ending, protocol, entered, connections: Vec::new(), unread: true }
+    }
+
+    /// Serves the client until it goes, or nothing more may come. `ports` are
+    /// those to connect to at once, with the connections' numbers.
+    pub fn run(mut self, ports: &[(u32, u16)]) -> End {
+        for (number, port) in ports {
+            self.open(*number, *port);
+        }
+        loop {
+            if !self.send() {
+                return End::Gone;
+            }
+            if self.protocol.is_over() && !self.owes() {
+                return End::Done;
+            }
+            let Some((client, ready)) = self.wait() else { return End::ServerEnds };
+            if let Some(end) = self.read_client(client) {
+                return end;
+            }
+            if !self.read_connections(&ready) {
+                return End::Gone;
+            }
+            self.hand_on();
+        }
+    }
+
+    /// Waits for something to do: what of the client, and for which
+    /// connections. `None`: the server ends.
+    fn wait(&mut self) -> Option<(PollFlags, Vec<u32>)> {
+        let (full, owes) = (self.is_full(), self.owes());
+        let mut flags = PollFlags::RDHUP;
+        flags.set(PollFlags::IN, !full);
+        flags.set(PollFlags::OUT, owes);
+        let mut polled =
+            vec![PollFd::new(self.ending, PollFlags::RDHUP), PollFd::new(&*self.socket, flags)];
+        let mut places = Vec::new();
+        for (number, connection) in &self.connections {
+            let flags = connection.waits_for(!owes);
+            if !flags.is_empty() {
+                places.push((*number, polled.len()));
+                polled.push(PollFd::new(connection.fd(), flags));
+            }
+        }
+        let over = self.protocol.is_over();
+        let until = match self.unread && !full {
+            true => Some(Instant::now()),
+            false => over.then(|| Instant::now() + STUCK),
+        };
+        wait(&mut polled, until);
+        if !found(&polled, 0).is_empty() {
+            return None;
+        }
+        let client = found(&polled, 1);
+        places.retain(|(_, at)| !found(&polled, *at).is_empty());
+        let ready = places.into_iter().map(|(number, _)| number).collect();
+        if over && client.is_empty() && owes {
+            // It has read nothing for that long.
+            return None;
+        }
+        Some((client, ready))
+    }
+
+    /// Whether nothing more of the client's can be taken just now.
+    fn is_full(&self) -> bool {
+        let waiting = self.connections.iter().map(|(_, connection)| connection.waiting());
+        waiting.sum::<usize>() >= MAX_WAITING || self.protocol.kept() >= MAX_KEPT
+    }
+
+    /// Whether the client has to read before there is more.
+    fn owes(&self) -> bool {
+        self.socket.pending() || self.protocol.kept() > 0
+    }
+
+    /// Sends what the client has room for. `false`: it has gone.
+    fn send(&mut self) -> bool {
+        while self.socket.flush() {
+            if self.socket.pending() {
+                return true;
+            }
+            let Some(message) = self.protocol.message() else { return true };
+            if !self.socket.send_raw(message) {
+                return false;
+            }
+        }
+        false
+    }
+
+    fn read_client(&mut self, ready: PollFlags) -> Option<End> {
+        let ready = !ready.difference(PollFlags::OUT).is_empty();
+        if self.is_full() {
+            // There is nothing to be read, so this is its end.
+            return ready.then_some(End::Gone);
+        }
+        if !ready && !self.unread {
+            return None;
+        }
+        self.unread = true;
+        for _ in 0..TURN {
+            match self.socket.receive() {
+                Received::Message(message) => {
+                    if let Err(why) = self.take(&message) {
+                        return Some(End::Wrong(why));
+                    }
+                }
+                Received::Nothing => {
+                    self.unread = false;
+                    return None;
+                }
+                Received::Gone => return Some(End::Gone),
+                Received::Wrong(why) => return Some(End::Wrong(why)),
+            }
+            if self.is_full() {
+                return None;
+            }
+        }
+        None
+    }
+
+    /// Does what a message asks for.
+    fn take(&mut self, mut message: &[u8]) -> Result<(), String> {
+        while let Some(asked) = self.protocol.next(&mut message)? {
+            match asked {
+                Asked::Open(number, port) => self.open(number, port),
+                Asked::Send(number, bytes) => {
+                    if let Some(connection) = self.connection(number) {
+                        connection.push(bytes);
+                        connection.hand_on();
+                    }
+                }
+                Asked::End(number) => {
+                    if let Some(connection) = self.connection(number) {
+                        connection.end();
+                        connection.hand_on();
+                    }
+                }
+                Asked::Drop(number) => self.connections.retain(|(own, _)| *own != number),
+            }
+        }
+        Ok(())
+    }
+
+    fn connection(&mut self, number: u32) -> Option<&mut Connection> {
+        let mut all = self.connections.iter_mut();
+        all.find(|(own, _)| *own == number).map(|(_, connection)| connection)
+    }
+
+    fn open(&mut self, number: u32, port: u16) {
+        let opened = match &self.entered {
+            Ok(()) => Connection::open(port),
+            Err(why) => Err(why.clone()),
+        };
+        match opened {
+            Ok(connection) => self.connections.push((number, connection)),
+            Err(why) => self.fail(number, port, &why),
+        }
+    }
+
+    fn fail(&mut self, number: u32, port: u16, why: &str) {
+        self.protocol.failed(number, &format!("error forwarding port {port}: {why}"));
+        self.protocol.gone(number);
+    }
+
+    /// Sends what connections have, as long as the client has room for it.
+    /// `false`: it has gone.
+    fn read_connections(&mut self, ready: &[u32]) -> bool {
+        let mut over = Vec::new();
+        for number in ready.iter().copied() {
+            if self.owes() {
+                break;
+            }
+            // The client may just have dropped it.
+            let Some(connection) = self.connection(number) else { continue };
+            let port = connection.port;
+            match connection.hear() {
+                Heard::Data(bytes) => self.protocol.data(number, &bytes),
+                Heard::Nothing => {}
+                Heard::End if self.protocol.ended(number) => {}
+                Heard::End => over.push(number),
+                Heard::Failed(why) => {
+                    over.push(number);
+                    self.fail(number, port, &why);
+                }
+            }
+            if !self.send() {
+                return false;
+            }
+        }
+        self.connections.retain(|(number, _)| !over.contains(number));
+        // Whoever was first is last the next time.
+        if self.connections.len() > 1 {
+            self.connections.rotate_left(1);
+        }
+        true
+    }
+
+    /// Hands on what the pod has room for, and forgets what is over.
+    fn hand_on(&mut self) {
+        self.connections.retain_mut(|(number, connection)| {
+            connection.hand_on();
+            if connection.is_over() {
+                self.protocol.gone(*number);
+            }
+            !connection.is_over()
+        });
+    }
+}
