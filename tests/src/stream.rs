@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use monitor::pod::types::{CgroupManager, ServeAttachContainerRequest, ServeExecContainerRequest};
+use monitor::pod::types::{
+    CgroupManager, ServeAttachContainerRequest, ServeExecContainerRequest,
+    ServePortForwardContainerRequest,
+};
 use tungstenite::client::IntoClientRequest;
 use tungstenite::handshake::client::Response;
 use tungstenite::{Message, WebSocket};
@@ -246,5 +249,16 @@ impl Pod<'_> {
             ..ServeAttachContainerRequest::default()
         };
         Ok(self.client.serve_attach_container(&request).context("serveAttach")?.url)
+    }
+
+    /// Where to connect for the ports of a network namespace.
+    ///
+    /// # Errors
+    /// The server refuses.
+    pub fn ports_url(&self, path: &str) -> Result<String> {
+        let request =
+            ServePortForwardContainerRequest { net_ns_path: path.into(), ..Default::default() };
+        let response = self.client.serve_port_forward_container(&request);
+        Ok(response.context("servePortForward")?.url)
     }
 }

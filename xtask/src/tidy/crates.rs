@@ -20,6 +20,7 @@ const OUTSIDE: [(&str, &[&str]); 5] = [
             "httparse",
             "libc",
             "log",
+            "miniz_oxide",
             "rustix",
             "tungstenite",
             "tz-rs",

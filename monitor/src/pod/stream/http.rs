@@ -40,9 +40,6 @@ pub struct Opening {
 /// content.
 pub const CHANNELS: [&str; 2] = ["v5.channel.k8s.io", "v4.channel.k8s.io"];
 
-/// Port forwarding inside another protocol, which is not spoken here.
-const TUNNEL: &str = "SPDY/3.1+portforward.k8s.io";
-
 /// The subprotocols of a job.
 pub fn protocols(job: &Job) -> &'static [&'static str] {
     match job {
@@ -74,10 +71,6 @@ pub fn judge(bytes: &[u8], token: &str, protocols: &[&'static str]) -> Verdict {
     let offered = values(request.headers, "sec-websocket-protocol");
     let protocol = offered.iter().find_map(|name| protocols.iter().find(|own| *own == name));
     let protocol = protocol.copied().unwrap_or_default();
-    if protocol.is_empty() && offered.contains(&TUNNEL) {
-        let text = format!("{TUNNEL} is not supported; use {}", protocols.join(", "));
-        return refused("400 Bad Request", "", &text);
-    }
     let mut answer = format!(
         "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
          Sec-WebSocket-Accept: {}\r\n",

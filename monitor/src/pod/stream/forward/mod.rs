@@ -1,12 +1,13 @@
 //! Reaching ports of the pod: each is a TCP connection to the pod's loopback
 //! interface, made from within its network namespace. How the client's
-//! messages name connections is the subprotocol's affair ([`channels`]);
-//! [`relay`] does the rest.
+//! messages name connections is the subprotocol's affair: [`channels`] or
+//! [`spdy`]. [`relay`] does the rest.
 
 pub mod channels;
 pub mod connection;
 pub mod protocol;
 pub mod relay;
+pub mod spdy;
 
 use std::path::Path;
 
@@ -16,15 +17,19 @@ use wire::OwnedFd;
 
 use self::channels::Channels;
 use self::relay::Relay;
+use self::spdy::tunnel::Tunnel;
 use super::http::Opening;
 use super::session::End;
 use super::socket::Socket;
 use crate::fds::c_path;
 use crate::inherited::text;
 
+/// What kubectl speaks.
+const TUNNEL: &str = "SPDY/3.1+portforward.k8s.io";
+
 /// Subprotocols of port forwarding.
-pub const PROTOCOLS: [&str; 3] =
-    ["v4.channel.k8s.io", "v2.portforward.k8s.io", "portforward.k8s.io"];
+pub const PROTOCOLS: [&str; 4] =
+    [TUNNEL, "v4.channel.k8s.io", "v2.portforward.k8s.io", "portforward.k8s.io"];
 
 /// Serves a client until it goes, or all its connections have ended. `path` is
 /// that of the network namespace.
@@ -34,6 +39,9 @@ pub fn serve(path: &str, opening: &Opening, socket: &mut Socket, ending: &OwnedF
         log::error!("cannot forward ports: {why}");
         why
     });
+    if opening.protocol == TUNNEL {
+        return Relay::new(socket, ending, &mut Tunnel::default(), entered).run(&[]);
+    }
     let mut channels = Channels::new(&opening.query);
     let ports = channels.ports();
     Relay::new(socket, ending, &mut channels, entered).run(&ports)
