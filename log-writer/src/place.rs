@@ -9,9 +9,6 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, Stat};
 use wire::record::{Fields, Tag};
 use wire::{AsFd, BorrowedFd, Errno, OwnedFd};
 
-/// Permissions of a new log file, as conmon's.
-const MODE: Mode = Mode::from_raw_mode(0o640);
-
 /// Longest path, its NUL included (PATH_MAX of limits.h).
 const PATH_MAX: usize = 4096;
 
@@ -86,21 +83,21 @@ impl<'a> Place<'a> {
         }
     }
 
-    /// Opens what is there under the log's name, or a new file, for appending.
-    pub(crate) fn open(&self) -> Result<OwnedFd, Errno> {
+    /// Opens what is there under the log's name, or a new file with these permissions, for appending.
+    pub(crate) fn open(&self, mode: Mode) -> Result<OwnedFd, Errno> {
         // O_NONBLOCK is for a FIFO that nobody reads. A link could lead out
         // of the directories where logs may be.
         let link = if self.confined { OFlags::NOFOLLOW } else { OFlags::empty() };
         let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::NONBLOCK | link;
         let name = self.name()?;
         let flags = flags | OFlags::NOCTTY | OFlags::CLOEXEC;
-        rustix::fs::openat(&self.directory, c(&name)?, flags, MODE)
+        rustix::fs::openat(&self.directory, c(&name)?, flags, mode)
     }
 
     /// Makes a new file for appending; nothing may have this name.
-    pub(crate) fn create(&self, name: &Name) -> Result<OwnedFd, Errno> {
+    pub(crate) fn create(&self, name: &Name, mode: Mode) -> Result<OwnedFd, Errno> {
         let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::EXCL;
-        rustix::fs::openat(&self.directory, c(name)?, flags | OFlags::CLOEXEC, MODE)
+        rustix::fs::openat(&self.directory, c(name)?, flags | OFlags::CLOEXEC, mode)
     }
 }
 

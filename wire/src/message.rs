@@ -241,6 +241,9 @@ pub enum Message {
     /// First of all: a connection to serve. Fds: the connection, the pod's
     /// record. The hub keeps no duplicate of the connection.
     Serve,
+    /// The same for whoever cleans up after a worker that was killed. Fds: the
+    /// worker's ledger, the pod's record.
+    CleanUp,
     /// The hub has the container.
     Adopted {
         /// Its name from now on.
@@ -279,6 +282,10 @@ pub enum Message {
         /// Whose.
         container: Key,
     },
+    /// Should the worker be gone while something is in this file, somebody has
+    /// to clean up. Not answered. Fds: the file, whose content is the workers'
+    /// business.
+    Ledger,
     /// The connection has nothing to do; the worker goes. Not answered. Fds:
     /// the connection.
     Park,
@@ -353,6 +360,8 @@ impl Message {
             KeepStream => (53, 0, 0, 0),
             ServeStream => (54, 0, 0, 0),
             Join { container } => (55, 0, container.0, 0),
+            Ledger => (56, 0, 0, 0),
+            CleanUp => (57, 0, 0, 0),
         };
         let [s0, s1] = short.to_le_bytes();
         let [a0, a1, a2, a3] = u32::to_le_bytes(a);
@@ -418,6 +427,8 @@ impl Message {
             53 => KeepStream,
             54 => ServeStream,
             55 => Join { container },
+            56 => Ledger,
+            57 => CleanUp,
             _ => return None,
         };
         // Unused fields must be zero, so that they can get a meaning later.
@@ -433,9 +444,9 @@ impl Message {
                 fds.has(FdSet::RECORD) && count == fds.len()
             }
             Output { fds, .. } => !fds.is_empty() && count == fds.len(),
-            Serve | KeepStream => count == 2,
+            Serve | CleanUp | KeepStream => count == 2,
             ServeStream => count == 3,
-            Join { .. } => count == 1,
+            Join { .. } | Ledger => count == 1,
             Client { .. } | Log { .. } | Notification { .. } | Find | Listen { .. } | Park => {
                 count == 1
             }
@@ -453,7 +464,7 @@ mod tests {
 
     fn any_message() -> impl Strategy<Value = Message> {
         use Message::*;
-        (0..34u8, any::<u32>(), any::<u32>(), any::<bool>(), any::<u16>()).prop_map(
+        (0..36u8, any::<u32>(), any::<u32>(), any::<bool>(), any::<u16>()).prop_map(
             |(kind, a, b, flag, set)| {
                 let (container, client) = (Key(a), Key(b));
                 match kind {
@@ -491,6 +502,8 @@ mod tests {
                     30 => KeepStream,
                     31 => ServeStream,
                     32 => Join { container },
+                    33 => Ledger,
+                    34 => CleanUp,
                     _ => CloseStdin { container },
                 }
             },

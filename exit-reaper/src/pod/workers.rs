@@ -17,6 +17,9 @@ pub(super) struct Worker {
     link: Link,
     pid: Pid,
     doing: Doing,
+    /// A file that is not empty while the worker does what somebody has to
+    /// clean up after, should it be killed.
+    ledger: Option<OwnedFd>,
 }
 
 /// What a worker is at, as far as the hub has to know.
@@ -46,6 +49,8 @@ pub(super) enum Work<'a> {
     Rpc(&'a OwnedFd),
     /// A streaming session: where its client connects, and what it is.
     Stream(&'a OwnedFd, &'a OwnedFd),
+    /// What a worker that is gone has left in its ledger.
+    CleanUp(&'a OwnedFd),
 }
 
 impl Pod {
@@ -82,6 +87,7 @@ impl Hub {
         let (word, doing) = match work {
             Work::Rpc(_) => (c"serve-rpc", Doing::Rpc),
             Work::Stream(..) => (c"serve-stream", Doing::Session),
+            Work::CleanUp(_) => (c"clean-up", Doing::Rpc),
         };
         let (link, pid) = spawn(&pod.program, [c"conmonrs", word], blocked, self.environment)?;
         let record = pod.record.as_fd();
@@ -91,12 +97,13 @@ impl Hub {
                 let fds = [listener.as_fd(), request.as_fd(), record];
                 link.send(&Message::ServeStream, &fds)
             }
+            Work::CleanUp(ledger) => link.send(&Message::CleanUp, &[ledger.as_fd(), record]),
         };
         if let Err(error) = sent {
             kill(pid);
             return Err(error);
         }
-        let Ok(key) = pod.tables.workers.insert(Worker { link, pid, doing }) else {
+        let Ok(key) = pod.tables.workers.insert(Worker { link, pid, doing, ledger: None }) else {
             kill(pid);
             return Err(Errno::NFILE);
         };
@@ -174,6 +181,12 @@ impl Hub {
             (Message::Join { container }, Some(socket)) => {
                 let answer = self.join(container, socket);
                 self.answer(from, answer);
+            }
+            (Message::Ledger, Some(ledger)) => {
+                let worker = self.pod.as_mut().and_then(|pod| pod.tables.workers.get_mut(from));
+                if let Some(worker) = worker {
+                    worker.ledger = Some(ledger);
+                }
             }
             (Message::ReopenLog { container }, None) => self.reopen_for(from, container),
             _ => unexpected("a worker"),
@@ -255,10 +268,17 @@ impl Hub {
     /// A worker is gone. Its connection is, too, if it has not parked it.
     fn lose_worker(&mut self, key: Key) {
         let Some(pod) = &mut self.pod else { return };
-        if let Some(worker) = pod.tables.workers.remove(key) {
+        let ledger = pod.tables.workers.remove(key).and_then(|worker| {
             self.events.remove(&worker.link);
+            worker.ledger
+        });
+        let (goes_on, starts) = (!pod.stops(), pod.start_at.is_none());
+        if let Some(ledger) = ledger.filter(|ledger| goes_on && !is_empty(ledger))
+            && let Err(error) = self.try_worker(Work::CleanUp(&ledger))
+        {
+            wire::error!(crate::NAME, "cannot clean up after a killed worker: {error}");
         }
-        if pod.start_at.is_none() {
+        if starts {
             self.serve_waiting();
         }
     }
@@ -284,6 +304,10 @@ impl Hub {
 /// needs none.
 fn send(worker: &Worker, message: &Message, fds: &[BorrowedFd<'_>]) {
     let _ = worker.link.send(message, fds);
+}
+
+fn is_empty(file: &OwnedFd) -> bool {
+    rustix::fs::fstat(file).is_ok_and(|stat| stat.st_size == 0)
 }
 
 pub(super) fn kill(pid: Pid) {

@@ -11,6 +11,7 @@ use wire::{FdSet, OwnedFd};
 use super::arguments;
 use super::fds as slots;
 use super::hub::Hub;
+use super::ledger::{Entry, Ledger};
 use super::logs::Logs;
 use super::record;
 use super::service::Call;
@@ -59,6 +60,7 @@ impl Client<'_> {
 pub fn create(
     settings: &Settings,
     hub: &Hub,
+    ledger: &Ledger,
     client: &Client<'_>,
     request: &CreateContainerRequest,
 ) -> Result<CreateContainerResponse, String> {
@@ -79,8 +81,11 @@ pub fn create(
         let stashed = stashed.map_err(|error| format!("cannot keep leakFds: {}", text(error)))?;
         fds.push((FdSet::LEAKS, stashed));
     }
+    // Until we return: from then on it is the client's to remove.
+    let entry = ledger.begin(hub, request)?;
+    let for_runtime = ForRuntime { stdio, more };
     let outcome =
-        run(settings, client, &args, request, ForRuntime { stdio, more }, console.as_ref(), &fds)?;
+        run(settings, client, &entry, &args, request, for_runtime, console.as_ref(), &fds)?;
     drop(console);
     if outcome.status != 0 {
         let words = words(&outcome, &fds);
@@ -126,9 +131,11 @@ fn check(request: &CreateContainerRequest) -> Result<(), String> {
 }
 
 /// Runs the runtime to its end.
+#[allow(clippy::too_many_arguments)]
 fn run(
     settings: &Settings,
     client: &Client<'_>,
+    entry: &Entry<'_>,
     args: &[OsString],
     request: &CreateContainerRequest,
     for_runtime: ForRuntime,
@@ -138,6 +145,7 @@ fn run(
     log::debug!("calling {}", runtime::display(&settings.runtime, args));
     let call = Some(client.call);
     let mut runtime = spawn::start(settings, args, &request.env_vars, for_runtime, call, None)?;
+    entry.runs(runtime.pid);
     let outputs = [FdSet::STDOUT, FdSet::STDERR];
     let pipes: Vec<&OwnedFd> =
         fds.iter().filter(|(bit, _)| outputs.contains(bit)).map(|(_, fd)| fd).collect();
@@ -230,7 +238,7 @@ fn log_words(hub: &Hub, logs: &Logs, request: &CreateContainerRequest, words: &[
 }
 
 /// Removes a container that the runtime has made and nobody is to have.
-fn remove(settings: &Settings, request: &CreateContainerRequest) {
+pub(super) fn remove(settings: &Settings, request: &CreateContainerRequest) {
     let args = arguments::delete(settings, request);
     let mut fds = Fds::new();
     let done = Stdio::open(false, true, &mut fds).and_then(|stdio| {

@@ -51,6 +51,22 @@ impl Hub {
         }
     }
 
+    /// Over the link that this process was started with, to clean up; with the
+    /// ledger of the worker that is gone, and the server's record.
+    ///
+    /// # Errors
+    /// When it was not started by a hub.
+    pub fn for_clean_up(link: Link) -> Result<(Self, OwnedFd, OwnedFd), String> {
+        let (message, fds) = receive(&link)?;
+        let mut fds = fds.into_iter();
+        match (message, fds.next(), fds.next()) {
+            (Message::CleanUp, Some(ledger), Some(record)) => {
+                Ok((Hub { link: Mutex::new(link) }, ledger, record))
+            }
+            _ => Err("not started by exit-reaper on fd 0".into()),
+        }
+    }
+
     /// Over the link that this process was started with, for a streaming
     /// session; with where its client connects, the record of what it is, and
     /// the server's record.
@@ -180,6 +196,16 @@ impl Hub {
             (Message::NotFound, _) => Err(NOT_FOUND.into()),
             _ => Err("cannot open the log anew; is its folder there and writable?".into()),
         }
+    }
+
+    /// Leaves a duplicate of the ledger, in case this process is killed.
+    ///
+    /// # Errors
+    /// The hub cannot be reached.
+    pub fn keep_ledger(&self, ledger: &OwnedFd) -> Result<(), String> {
+        let link = self.link.lock().unwrap_or_else(PoisonError::into_inner);
+        link.send(&Message::Ledger, &[ledger.as_fd()])
+            .map_err(|error| format!("cannot reach the hub: {}", text(error)))
     }
 
     /// Gives the connection back. The worker has nothing left to do then.

@@ -11,8 +11,13 @@ use super::types::{LogDriver, LogDriverType};
 use crate::fds;
 use crate::inherited::text;
 
-/// Permissions of a new log.
-const MODE: Mode = Mode::from_raw_mode(0o600);
+/// Permissions of a new log: those that conmonrs gives, which some collectors of JSON logs count on.
+fn mode(kind: LogDriverType) -> Mode {
+    match kind {
+        LogDriverType::Json => Mode::from_raw_mode(0o644),
+        _ => Mode::from_raw_mode(0o600),
+    }
+}
 
 /// The name that readers of the journal know the server by.
 const JOURNAL_NAME: &str = "conmonrs";
@@ -116,7 +121,7 @@ impl Logs {
 
 fn open(driver: &LogDriver) -> Result<LogFile, String> {
     let path = PathBuf::from(&driver.path);
-    let file = fds::open_log(&path, MODE).map_err(|error| {
+    let file = fds::open_log(&path, mode(driver.kind)).map_err(|error| {
         let error = std::io::Error::from_raw_os_error(error.raw_os_error());
         format!("open log file path '{}': {error}", driver.path)
     })?;

@@ -4,6 +4,7 @@ use wire::OwnedFd;
 
 use super::containers::Client;
 use super::hub::Hub;
+use super::ledger::Ledger;
 use super::service::{Call, Service};
 use super::settings::Settings;
 use super::types::*;
@@ -14,6 +15,7 @@ use super::{attach, containers, exec, fds, namespaces, stream, version};
 pub struct Methods {
     settings: Settings,
     hub: Hub,
+    ledger: Ledger,
     /// A second descriptor of the connection.
     connection: OwnedFd,
 }
@@ -21,7 +23,7 @@ pub struct Methods {
 impl Methods {
     /// With what the server was started with, and the way to the hub.
     pub fn new(settings: Settings, hub: Hub, connection: OwnedFd) -> Self {
-        Methods { settings, hub, connection }
+        Methods { settings, hub, ledger: Ledger::default(), connection }
     }
 
     /// The way to the hub.
@@ -44,6 +46,7 @@ impl Service for Methods {
         containers::create(
             &self.settings,
             &self.hub,
+            &self.ledger,
             &Client { call, connection: &self.connection },
             &request,
         )

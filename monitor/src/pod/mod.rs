@@ -10,6 +10,7 @@
 
 pub mod arguments;
 pub mod attach;
+pub mod clean_up;
 pub mod cli;
 pub mod collect;
 pub mod containers;
@@ -17,6 +18,7 @@ pub(crate) mod convert;
 pub mod exec;
 pub mod fds;
 pub mod hub;
+pub mod ledger;
 pub mod logs;
 pub mod messages;
 pub mod methods;
@@ -45,6 +47,7 @@ use crate::inherited;
 pub fn run(args: &[OsString]) -> ExitCode {
     match args.split_first() {
         Some((word, _)) if word == worker::WORD => return worker::run(),
+        Some((word, _)) if word == clean_up::WORD => return clean_up::run(),
         Some((word, _)) if word == fds::server::WORD => return fds::server::run(),
         Some((word, rest)) if word == namespaces::WORD => return namespaces::run_for_worker(rest),
         _ => {}

@@ -111,7 +111,8 @@ pub fn start_program<'a>(
     let more: Vec<OwnedFd> =
         more.into_iter().map(away).collect::<Result<_, _>>().map_err(failed)?;
 
-    let mut child = || become_runtime(fds, &more, &program, names, variables);
+    let parent = rustix::process::getpid();
+    let mut child = || become_runtime(parent, fds, &more, &program, names, variables);
     let pid = wire::in_place::start(&mut child).map_err(failed)?;
     let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty()).map_err(|error| {
         let _ = rustix::process::kill_process(pid, Signal::KILL);
@@ -123,6 +124,7 @@ pub fn start_program<'a>(
 
 /// In the child, in memory that is the parent's: system calls only.
 fn become_runtime(
+    parent: Pid,
     fds: [&OwnedFd; 3],
     more: &[OwnedFd],
     program: &CStr,
@@ -131,6 +133,10 @@ fn become_runtime(
 ) -> i32 {
     use wire::sys::{Disposition, SIGPIPE, block_only, exec, on_signal, place_for_exec};
     let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
+    if rustix::process::getppid() != Some(parent) {
+        // It was killed just before, and nobody waits for us.
+        return 127;
+    }
     let prepared = on_signal(SIGPIPE, Disposition::Default)
         .and_then(|()| block_only(Mask::default()))
         .and_then(|()| {

@@ -1,0 +1,56 @@
+//! Cleaning up after a worker that was killed: what it was having created is
+//! removed, as nobody has been told of it. The hub starts this program when
+//! such a worker's ledger is not empty.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use wire::Link;
+
+use super::hub::Hub;
+use super::ledger::{self, Unfinished};
+use super::{containers, spawn, worker};
+use crate::inherited::text;
+
+/// The argument that makes the program clean up.
+pub const WORD: &str = "clean-up";
+
+/// Cleans up; the link to the hub is standard input. Fails when it was not
+/// started by a hub, or the system refuses what it needs.
+pub fn run() -> ExitCode {
+    match clean_up() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(text) => {
+            eprintln!("conmonrs: {text}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn clean_up() -> Result<(), String> {
+    let link = wire::sys::take_inherited(0).map_err(text)?;
+    let (hub, ledger, record) = Hub::for_clean_up(Link::over(link))?;
+    let settings = worker::settings(&record)?;
+    for Unfinished { request, runtime } in ledger::unfinished(&ledger) {
+        // It has been killed with the worker, but may not have noticed yet.
+        runtime.into_iter().for_each(wait_for_end);
+        // What the hub has is watched and recorded like any other.
+        if hub.find(&request.id).is_err() {
+            log::warn!("a worker was killed while it had {} created: removing that", request.id);
+            containers::remove(&settings, &request);
+        }
+    }
+    Ok(())
+}
+
+/// Waits until a process has ended. Not for ever: its number may be somebody else's by now.
+fn wait_for_end(pid: Pid) {
+    let limit: Duration = spawn::PATIENCE;
+    if let Ok(process) = pidfd_open(pid, PidfdFlags::empty())
+        && let Ok(limit) = Timespec::try_from(limit)
+    {
+        let _ = poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&limit));
+    }
+}
