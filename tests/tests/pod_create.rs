@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use monitor::pod::types::CgroupManager;
@@ -269,5 +270,37 @@ fn standard_input_comes_from_attached_clients_only() -> Result {
     let container = pod.running(&Container::sh("cat; echo end"))?;
     assert_eq!(container.exit()?, "0");
     assert_eq!(container.logged("stdout")?, b"end\n");
+    Ok(())
+}
+
+#[test]
+fn creations_that_fail_take_nothing_from_those_beside_them() -> Result {
+    ours_only!();
+    let scratch = Scratch::new()?;
+    let pod = Server::new(&scratch)?.start()?;
+    let failing = Container::sh("true").annotation("small-runtime.exit", "7");
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..6 {
+            let (pod, failing, over) = (&pod, &failing, &over);
+            scope.spawn(move || {
+                let client = pod.connect().unwrap();
+                while !over.load(Ordering::Relaxed) {
+                    let container = pod.prepare(failing).unwrap();
+                    let error = client.create_container(&container.request).unwrap_err();
+                    assert_eq!(error.to_string(), "child command exited with: 7: ");
+                }
+            });
+        }
+        // Whatever happens here, the others are to end.
+        let good = std::panic::catch_unwind(|| {
+            for status in 0..60 {
+                let container = pod.running(&Container::sh(format!("exit {status}"))).unwrap();
+                assert_eq!(container.exit().unwrap(), status.to_string());
+            }
+        });
+        over.store(true, Ordering::Relaxed);
+        assert!(good.is_ok());
+    });
     Ok(())
 }

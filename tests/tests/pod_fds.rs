@@ -4,6 +4,7 @@ use std::fs;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Instant;
 
 use tests::pod::{Pod, Server};
@@ -246,5 +247,40 @@ fn a_client_that_reads_no_answers_delays_nobody() -> Result {
     while sys::send(&deaf.0, &(1u64 << 32).to_le_bytes()).is_ok() {}
     wait_for_end(&read);
     assert_eq!(Sender::connect(&path).ask(1 << 32, &[]), (1u64 << 32).to_le_bytes());
+    Ok(())
+}
+
+#[test]
+fn descriptors_of_containers_made_side_by_side_do_not_mix() -> Result {
+    ours_only!();
+    let scratch = Scratch::new()?;
+    let pod = Server::new(&scratch)?.start()?;
+    let path = socket(&pod);
+    thread::scope(|scope| {
+        for lane in 0..6 {
+            let (pod, path) = (&pod, &path);
+            scope.spawn(move || {
+                let sender = Sender::connect(path);
+                for round in 0..6 {
+                    let (read, write) = sys::pipe().unwrap();
+                    let slots = sender.send(&[write.as_fd()]);
+                    drop(write);
+                    let script = format!("echo {lane} {round} >&3; exit 5");
+                    let mut container = pod.prepare(&Container::sh(script)).unwrap();
+                    container.request.additional_fds = slots;
+                    container.request.command_args = vec!["--preserve-fds".into(), "1".into()];
+                    // All on one connection: one worker has the descriptors of all of them.
+                    pod.client.create_container(&container.request).unwrap();
+                    container.start().unwrap();
+                    assert_eq!(container.exit().unwrap(), "5");
+                    let mut text = [0; 16];
+                    assert!(sys::readable(&read, wait::deadline()).unwrap());
+                    let count = sys::read(&read, &mut text).unwrap();
+                    assert_eq!(text[..count], *format!("{lane} {round}\n").as_bytes());
+                    wait_for_end(&read);
+                }
+            });
+        }
+    });
     Ok(())
 }

@@ -11,8 +11,13 @@ const PAGE: &str = "docs/behaviours.md";
 pub(crate) fn rules(root: &Path, files: &[PathBuf]) -> Result<Vec<Rule>> {
     let page = fs::read_to_string(root.join(PAGE)).context(format!("cannot read {PAGE}"))?;
     let read = |path: &PathBuf| {
-        let name = path.to_str()?.strip_suffix(".rs")?.to_string();
-        Some((name, fs::read_to_string(root.join(path)).ok()?))
+        let name = path.to_str()?;
+        // Go's tests have names of their own in all the files of a folder.
+        let name = match name.strip_suffix("_test.go") {
+            Some(_) => path.parent()?.to_str()?,
+            None => name.strip_suffix(".rs")?,
+        };
+        Some((name.to_string(), fs::read_to_string(root.join(path)).ok()?))
     };
     let sources: Vec<(String, String)> = files.iter().filter_map(read).collect();
     Ok(vec![
@@ -27,18 +32,20 @@ pub(crate) fn rules(root: &Path, files: &[PathBuf]) -> Result<Vec<Rule>> {
     ])
 }
 
-/// All that is written as `file::function` between backquotes.
+/// All that is written as `file::function` between backquotes; for Go, `folder::TestFunction`.
 fn tests(page: &str) -> impl Iterator<Item = &str> {
     page.split('`').skip(1).step_by(2).filter(|text| text.contains("::"))
 }
 
-/// Looks for a test in the files whose path ends in its first part. The sources come by their paths without `.rs`.
+/// Looks for a test in the files whose path ends in its first part. The sources come by their paths without `.rs`, those
+/// in Go by their folders.
 fn missing(test: &str, sources: &[(String, String)]) -> Option<String> {
     let (file, function) = test.split_once("::")?;
     let is_it = |path: &str| {
         path.strip_suffix(file).is_some_and(|before| before.is_empty() || before.ends_with('/'))
     };
-    let found = sources.iter().filter(|(path, text)| is_it(path) && has_test(text, function));
+    let has = if function.starts_with("Test") { has_go_test } else { has_test };
+    let found = sources.iter().filter(|(path, text)| is_it(path) && has(text, function));
     match found.count() {
         0 => Some(format!("{PAGE} names {test}, but there is no such test")),
         1 => None,
@@ -57,6 +64,12 @@ fn has_test(text: &str, function: &str) -> bool {
         }
     }
     false
+}
+
+/// The same for Go.
+fn has_go_test(text: &str, function: &str) -> bool {
+    let head = format!("func {function}(t *testing.T) {{");
+    text.lines().any(|line| line == head)
 }
 
 fn wrong_rows(page: &str) -> Vec<String> {
@@ -85,11 +98,30 @@ mod tests {
             source("tests/tests/a", "#[test]\n#[allow(x)]\nfn good() {\n}\nfn helper() {}\n"),
             source("x/src/b", "#[test]\nfn twice() {}\n#[test]\nfn once() {}\n"),
             source("y/src/b", "    #[test]\n    fn twice() {}\n"),
+            source("tests/go", "func TestOne(t *testing.T) {\n}\nfunc TestHelper(n int) {\n"),
+            source("tests/go", "func TestTwo(t *testing.T) {\n\tTestThree(t *testing.T) {\n"),
         ];
-        for right in ["a::good", "tests/tests/a::good", "y/src/b::twice", "b::once"] {
+        for right in [
+            "go::TestOne",
+            "tests/go::TestTwo",
+            "a::good",
+            "tests/tests/a::good",
+            "y/src/b::twice",
+            "b::once",
+        ] {
             assert_eq!(missing(right, &sources), None);
         }
-        for wrong in ["a::bad", "a::helper", "a::goo", "c::good", "b::twice"] {
+        for wrong in [
+            "go::TestThree",
+            "go::TestHelper",
+            "o::TestOne",
+            "a::TestOne",
+            "a::bad",
+            "a::helper",
+            "a::goo",
+            "c::good",
+            "b::twice",
+        ] {
             assert!(missing(wrong, &sources).is_some(), "{wrong}");
         }
     }
