@@ -8,7 +8,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/containers/conmon-rs/pkg/client"
 	"go.podman.io/common/pkg/resize"
@@ -68,10 +67,12 @@ func TestAttachEndsWithTheContainer(t *testing.T) {
 func TestAttachSeesTheOutputOfBothStreamsToTheEnd(t *testing.T) {
 	t.Parallel()
 	p := newPod(t)
-	c := p.sh("echo out; exec >&-; sleep 0.1; seq 20000 >&2").create()
+	c := p.sh("mkfifo /tmp/go; echo out; exec >&-; read x < /tmp/go; seq 20000 >&2").create()
 	c.listen()
 	a := c.dial()
 	c.start()
+	a.readWhile("stdout", func() bool { return a.stdout.Len() < 4 })
+	c.release("/tmp/go")
 	a.readToEnd()
 	if a.stdout.String() != "out\n" || a.stderr.String() != output(t, c.log(), "stderr") {
 		t.Errorf("stdout %q, %d bytes of stderr, %d in the log", a.stdout.String(), a.stderr.Len(), len(c.log()))
@@ -201,7 +202,7 @@ func TestAClientThatReadsLateStillGetsTheRest(t *testing.T) {
 	c.listen()
 	late := c.dial()
 	c.start()
-	time.Sleep(100 * time.Millisecond)
+	c.logged(" 5000\n")
 	late.readToEnd()
 	if late.stdout.String() != string(sequence(168894)) {
 		t.Errorf("%d bytes arrived", late.stdout.Len())
@@ -211,11 +212,11 @@ func TestAClientThatReadsLateStillGetsTheRest(t *testing.T) {
 func TestAStuckClientDelaysNobody(t *testing.T) {
 	t.Parallel()
 	p := newPod(t)
-	c := p.sh("echo begin; while ! [ -e /tmp/go ]; do sleep 0.01; done; seq 1000000; exit 2").create().start()
+	c := p.sh("mkfifo /tmp/go; echo begin; read x < /tmp/go; seq 1000000; exit 2").create().start()
 	c.logged("begin")
 	c.listen()
 	stuck := c.dial()
-	c.exec("touch", "/tmp/go")
+	c.release("/tmp/go")
 	if code := c.exited(); code != "2" {
 		t.Errorf("exit file %q", code)
 	}

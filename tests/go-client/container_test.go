@@ -65,6 +65,11 @@ func (c *container) path(name string) string {
 	return filepath.Join(c.request.BundlePath, name)
 }
 
+// inside is a file as the container sees it, which has to run.
+func (c *container) inside(path string) string {
+	return fmt.Sprintf("/proc/%d/root%s", c.pid, path)
+}
+
 // write makes config.json (OCI runtime specification). Resource limits are left as they are, so that this also works
 // where raising them is forbidden.
 func (c *container) write() error {
@@ -148,7 +153,7 @@ func (c *container) status() string {
 // exited waits for the exit file and returns what is in it.
 func (c *container) exited() string {
 	c.pod.t.Helper()
-	until(c.pod.t, "the exit file", func() bool { return exists(c.request.ExitPaths[0]) })
+	appears(c.pod.t, "the exit file", c.request.ExitPaths[0])
 	return read(c.pod.t, c.request.ExitPaths[0])
 }
 
@@ -169,7 +174,9 @@ func (c *container) log() string {
 // logged waits until the log holds this text somewhere.
 func (c *container) logged(text string) {
 	c.pod.t.Helper()
-	until(c.pod.t, fmt.Sprintf("%q in the log", text), func() bool { return strings.Contains(c.log(), text) })
+	if !seen(c.request.BundlePath, func() bool { return strings.Contains(c.log(), text) }) {
+		c.pod.t.Fatalf("waited in vain for %q in the log", text)
+	}
 }
 
 // exec runs a command in the container and expects an answer, whatever its status.

@@ -259,17 +259,18 @@ func TestExecWithTooMuchOutputEndsAllTheSame(t *testing.T) {
 func TestOtherCallsDuringExecAreForTheContainer(t *testing.T) {
 	t.Parallel()
 	p := newPod(t)
-	c := p.container(true, "sh", "-c", "while ! [ -e /tmp/go ]; do sleep 0.01; done; echo after; read x; echo got $x; stty size; sleep 1000")
+	c := p.container(true, "sh", "-c", "mkfifo /tmp/go /tmp/end; read x < /tmp/go; echo after; read x; echo got $x; stty size; sleep 1000")
 	c.request.Stdin = true
 	c.create().start()
+	appears(t, "the FIFOs", c.inside("/tmp/end"))
 	ended := make(chan *client.ExecContainerResult, 1)
 	go func() {
 		result, _ := p.ExecSyncContainer(context.Background(), &client.ExecSyncConfig{
-			ID: c.request.ID, Command: []string{"sh", "-c", "touch /tmp/exec; while ! [ -e /tmp/end ]; do sleep 0.01; done; echo exec"},
+			ID: c.request.ID, Command: []string{"sh", "-c", "touch /tmp/exec; read x < /tmp/end; echo exec"},
 		})
 		ended <- result
 	}()
-	until(t, "the exec to run", func() bool { return c.exec("test", "-e", "/tmp/exec").ExitCode == 0 })
+	appears(t, "the exec to run", c.inside("/tmp/exec"))
 	os.Rename(c.path("log"), c.path("log.1"))
 	if err := p.ReopenLogContainer(context.Background(), &client.ReopenLogContainerConfig{ID: c.request.ID}); err != nil {
 		t.Fatal(err)
@@ -283,7 +284,7 @@ func TestOtherCallsDuringExecAreForTheContainer(t *testing.T) {
 	}
 	c.listen()
 	attached := c.dial()
-	c.exec("touch", "/tmp/go")
+	c.release("/tmp/go")
 	attached.readWhile("the container's output", func() bool { return !strings.Contains(attached.stdout.String(), "after") })
 	attached.send([]byte("input\n"))
 	attached.readWhile("the size", func() bool { return !strings.Contains(attached.stdout.String(), "44 33") })
@@ -295,7 +296,7 @@ func TestOtherCallsDuringExecAreForTheContainer(t *testing.T) {
 		t.Fatalf("the exec ended too soon: %+v", result)
 	default:
 	}
-	c.exec("touch", "/tmp/end")
+	c.release("/tmp/end")
 	if result := <-ended; result == nil || string(result.Stdout) != "exec\n" || result.ExitCode != 0 {
 		t.Errorf("the exec gave %+v", result)
 	}
@@ -312,7 +313,7 @@ func TestTheContainerEndsDuringExec(t *testing.T) {
 		})
 		ended <- result
 	}()
-	until(t, "the exec to run", func() bool { return c.exec("test", "-e", "/tmp/exec").ExitCode == 0 })
+	appears(t, "the exec to run", c.inside("/tmp/exec"))
 	c.kill()
 	if code := c.exited(); code != "137" {
 		t.Errorf("exit file %q", code)

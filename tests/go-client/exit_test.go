@@ -25,7 +25,7 @@ func TestASignalIsPartOfTheStatus(t *testing.T) {
 	t.Parallel()
 	p := newPod(t)
 	for _, signal := range []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM} {
-		c := p.sh("trap 'exit 7' TERM; echo ready; while :; do sleep 0.01; done").create().start()
+		c := p.sh("trap 'exit 7' TERM; echo ready; sleep 1000 & wait").create().start()
 		c.logged("ready")
 		want := fmt.Sprint(128 + int(signal))
 		if signal == syscall.SIGTERM {
@@ -50,7 +50,7 @@ func TestAContainerThatNeverStartsHasAnExitFileToo(t *testing.T) {
 func TestAContainerThatDiesDuringItsCreationIsNotLost(t *testing.T) {
 	t.Parallel()
 	// The runtime kills what it has made before it returns.
-	p := newPod(t, withRuntime(runcThen(`kill -9 "$(cat "$bundle/pidfile")"; sleep 0.1`)))
+	p := newPod(t, withRuntime(runcThen(`pid=$(cat "$bundle/pidfile"); kill -9 "$pid"; while kill -0 "$pid" 2>/dev/null; do :; done`)))
 	c := p.sh("true").create()
 	if code := c.exited(); code != "137" {
 		t.Errorf("exit file %q", code)
@@ -75,7 +75,7 @@ func TestEveryExitPathIsWritten(t *testing.T) {
 	last := filepath.Join(p.dir, "last exit")
 	c.request.ExitPaths = []string{c.path("exit"), blocked, last}
 	c.create().start()
-	until(t, "the last exit file", func() bool { return exists(last) })
+	appears(t, "the last exit file", last)
 	for _, path := range []string{c.path("exit"), last} {
 		if code := read(t, path); code != "42" {
 			t.Errorf("%s has %q", path, code)
@@ -145,7 +145,7 @@ func TestTheCleanupCommandRunsAtTheEnd(t *testing.T) {
 		trace, exit := c.path("what cleanup saw"), c.path("exit")
 		c.request.CleanupCmd = []string{"/bin/sh", "-c", `cat "$1" > "$2.new" && mv "$2.new" "$2"`, "cleanup", exit, trace}
 		c.create().start()
-		until(t, "the cleanup command", func() bool { return exists(trace) })
+		appears(t, "the cleanup command", trace)
 		if saw := read(t, trace); saw != "6" {
 			t.Errorf("the exit file was %q when cleanup ran", saw)
 		}
@@ -166,11 +166,14 @@ func TestACleanupCommandMayFail(t *testing.T) {
 		p.answers()
 	}
 	pid := 0
-	until(t, "the endless command", func() bool {
+	running := seen(p.dir, func() bool {
 		text, _ := os.ReadFile(pidFile)
 		_, err := fmt.Sscanln(string(text), &pid)
 		return err == nil
 	})
+	if !running {
+		t.Fatal("waited in vain for the endless command")
+	}
 	kill(t, pid, syscall.SIGKILL)
 }
 

@@ -63,7 +63,7 @@ func TestAnIdlePodIsOneSmallProcess(t *testing.T) {
 	}
 	begun := time.Now()
 	kill(t, p.hub(), syscall.SIGINT)
-	until(t, "the server to be gone", func() bool { return !alive(p.hub()) })
+	ends(t, "the server", p.hub())
 	t.Logf("gone %v after SIGINT", time.Since(begun))
 	p.shutdown()
 	for _, c := range made {
@@ -93,11 +93,14 @@ func TestMemoryIsGivenBackAfterMuchOutput(t *testing.T) {
 	}
 	want := strings.Repeat(line, each/len(line))
 	for _, c := range made {
-		until(t, "the output to end", func() bool { return c.exec("test", "-e", "/tmp/quiet").ExitCode == 0 })
-		until(t, "all of it in the log", func() bool {
+		appears(t, "the end of the output", c.inside("/tmp/quiet"))
+		whole := seen(c.request.BundlePath, func() bool {
 			info, err := os.Stat(c.path("log"))
 			return err == nil && info.Size() >= 2*each
 		})
+		if !whole {
+			t.Fatal("waited in vain for all of it in the log")
+		}
 		p.idle()
 		for _, stream := range []string{"stdout", "stderr"} {
 			if got := output(t, c.log(), stream); got != want {

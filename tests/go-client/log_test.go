@@ -120,9 +120,7 @@ func TestTheTailOfTheLogIsThereBeforeTheExitFile(t *testing.T) {
 						t.Errorf("start: %v: %s", err, output)
 						return
 					}
-					for deadline := time.Now().Add(patience); !exists(c.path("exit")) && time.Now().Before(deadline); {
-						time.Sleep(200 * time.Microsecond)
-					}
+					seen(c.request.BundlePath, func() bool { return exists(c.path("exit")) })
 					// Read at once: what is missing now is missing when an engine looks.
 					log, _ := os.ReadFile(c.path("log"))
 					want := strings.Repeat("0123456789abcde\n", bytes/16)
@@ -141,9 +139,11 @@ func TestALogHasNoMoreThanItsMaximum(t *testing.T) {
 	both(t, func(t *testing.T, terminal bool) {
 		// A line and what is put before it is about 50 bytes: there is room for one, or for none, which makes it one, too.
 		for _, size := range []uint64{1, 50, 80} {
-			c := newPod(t).container(terminal, "sh", "-c", "echo hello; sleep 0.2; echo world")
+			c := newPod(t).container(terminal, "sh", "-c", "mkfifo /tmp/go; echo hello; read x < /tmp/go; echo world")
 			c.request.LogDrivers[0].MaxSize = size
-			c.create().start().exited()
+			c.create().start().logged("hello")
+			c.release("/tmp/go")
+			c.exited()
 			if log := c.log(); strings.Contains(log, "hello") || !strings.Contains(log, "world") {
 				t.Errorf("at most %d bytes: %q", size, log)
 			}
@@ -154,7 +154,7 @@ func TestALogHasNoMoreThanItsMaximum(t *testing.T) {
 func TestAReopenedLogIsANewFile(t *testing.T) {
 	t.Parallel()
 	p := newPod(t)
-	c := p.sh("echo before; while ! [ -e /tmp/go ]; do sleep 0.01; done; echo after; sleep 1000").create().start()
+	c := p.sh("mkfifo /tmp/go; echo before; read x < /tmp/go; echo after; sleep 1000").create().start()
 	c.logged("before")
 	if err := os.Rename(c.path("log"), c.path("log.1")); err != nil {
 		t.Fatal(err)
@@ -166,7 +166,7 @@ func TestAReopenedLogIsANewFile(t *testing.T) {
 	if log := c.log(); log != "" {
 		t.Errorf("the new log has %q", log)
 	}
-	c.exec("touch", "/tmp/go")
+	c.release("/tmp/go")
 	c.logged("after")
 	if got := output(t, read(t, c.path("log.1")), "stdout"); got != "before\n" {
 		t.Errorf("the old log has %q", got)

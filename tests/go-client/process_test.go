@@ -9,23 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
-
-// patience is how long something may take that should happen soon: generous, for loaded machines.
-const patience = 30 * time.Second
-
-// until waits for something to become true.
-func until(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(patience)
-	for !is() {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain for %s", what)
-		}
-		time.Sleep(time.Millisecond)
-	}
-}
 
 // alive tells whether a process is there and not a zombie.
 func alive(pid int) bool {

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/containers/conmon-rs/pkg/client"
 )
@@ -32,7 +31,7 @@ func (p *pod) gated() *container {
 // atTheGate waits until the runtime does.
 func (c *container) atTheGate() {
 	c.pod.t.Helper()
-	until(c.pod.t, "the runtime to be called", func() bool { return exists(c.path("waits")) })
+	appears(c.pod.t, "the runtime to be called", c.path("waits"))
 }
 
 // open lets the runtime go on, if it still waits.
@@ -121,8 +120,8 @@ func TestASlowCallDelaysNobody(t *testing.T) {
 	if _, err := p.connect().Version(context.Background(), nil); err != nil {
 		t.Error(err)
 	}
-	// Long enough for an idle connection to be parked: this one is not idle.
-	time.Sleep(200 * time.Millisecond)
+	// By now an idle connection is parked, and its worker gone: this one is not idle.
+	until(t, "only one worker to be left", func() bool { return len(helpers(p.hub())) == 1 })
 	p.answers()
 	slow.open()
 	if err := <-result; err != nil {
@@ -140,7 +139,7 @@ func TestShutdownEndsContainersAndExecs(t *testing.T) {
 		go other.ExecSyncContainer(context.Background(), &client.ExecSyncConfig{
 			ID: running.request.ID, Command: []string{"sh", "-c", "touch /tmp/exec; sleep 1000"}, Terminal: terminal,
 		})
-		until(t, "the exec to run", func() bool { return running.exec("test", "-e", "/tmp/exec").ExitCode == 0 })
+		appears(t, "the exec to run", running.inside("/tmp/exec"))
 		p.shutdown()
 		for _, c := range []*container{created, running} {
 			if code := read(t, c.path("exit")); code != "137" {
@@ -156,7 +155,7 @@ func TestTerminateIsAsGoodAsInterrupt(t *testing.T) {
 	p := newPod(t)
 	c := p.idler(false)
 	kill(t, p.hub(), syscall.SIGTERM)
-	until(t, "the server to be gone", func() bool { return !alive(p.hub()) })
+	ends(t, "the server", p.hub())
 	if code := read(t, c.path("exit")); code != "137" {
 		t.Errorf("exit file %q", code)
 	}

@@ -112,7 +112,7 @@ func TestASocketThatNobodyServesIsReplaced(t *testing.T) {
 	t.Parallel()
 	p := newPod(t)
 	kill(t, p.hub(), syscall.SIGKILL)
-	until(t, "the server to be gone", func() bool { return !alive(p.hub()) })
+	ends(t, "the server", p.hub())
 	if !exists(p.run("conmon.sock")) {
 		t.Fatal("a killed server cannot have removed its socket")
 	}
