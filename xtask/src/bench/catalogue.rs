@@ -1,9 +1,9 @@
 //! All that is measured, in the order in which it is shown.
 
 use super::logging::{self, Driver};
-use super::measure::{BOTH, IN_MEMORY, Measure, ON_DISK, Side, Turns};
+use super::measure::{BOTH, IN_MEMORY, Measure, ON_DISK, Rival, Side, Turns};
 use super::memory::State;
-use super::{attached, cycle, latency, quiet};
+use super::{attached, cycle, latency, pod, quiet};
 use tests::load::Kind;
 
 const ALL_SIDES: &[Side] = &Side::ALL;
@@ -14,6 +14,7 @@ macro_rules! memory {
             name: $name,
             metrics: |args| State::$state.metrics(args),
             folder: ON_DISK,
+            rival: Rival::Conmon,
             sides: $sides,
             turns: Turns::Few,
             sample: |args, side| State::$state.sample(args, side),
@@ -27,6 +28,7 @@ macro_rules! logging {
             name: $name,
             metrics: |_| logging::metrics(Driver::$driver, Kind::$kind),
             folder: IN_MEMORY,
+            rival: Rival::Conmon,
             sides: $sides,
             turns: Turns::Once,
             sample: |args, side| logging::sample(args, side, Driver::$driver, Kind::$kind),
@@ -40,11 +42,17 @@ macro_rules! measure {
             name: $name,
             metrics: $metrics,
             folder: IN_MEMORY,
+            rival: Rival::Conmon,
             sides: $sides,
             turns: Turns::$turns,
             sample: $sample,
         }
     };
+}
+
+/// The same with conmonrs as the rival.
+const fn of_pods(measure: Measure) -> Measure {
+    Measure { rival: Rival::Conmonrs, ..measure }
 }
 
 /// Every measure.
@@ -76,4 +84,13 @@ pub(crate) static ALL: &[Measure] = &[
         attached::echo(args, true)
     }),
     measure!("wakes", quiet::wakes_metrics, BOTH, Few, quiet::wakes),
+    of_pods(memory!("pod-memory", Pod, ALL_SIDES)),
+    of_pods(measure!("pod-create", |_| pod::create_metrics(false), BOTH, Many, |args, _| {
+        pod::create(args, false)
+    })),
+    of_pods(measure!("pod-create-parked", |_| pod::create_metrics(true), BOTH, Many, |args, _| {
+        pod::create(args, true)
+    })),
+    of_pods(logging!("pod-log", Cri, Lines, ALL_SIDES)),
+    of_pods(measure!("pod-end", pod::end_metrics, BOTH, Many, pod::end)),
 ];

@@ -1,5 +1,7 @@
 //! What machine this is, so that a figure can be judged.
 
+use super::measure::Rival;
+use super::recorded;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
@@ -10,15 +12,17 @@ pub(crate) struct Machine {
     pub(crate) processors: usize,
     pub(crate) processor: String,
     pub(crate) kernel: String,
-    /// The first line of what `--version` says.
-    pub(crate) theirs: String,
+    /// The first line of what conmon says to `--version`.
+    pub(crate) conmon: String,
+    /// The same of conmonrs, if it takes part.
+    pub(crate) conmonrs: Option<String>,
     /// As typed.
     pub(crate) command: String,
 }
 
 impl Machine {
     /// Looks around.
-    pub(crate) fn look(theirs: &Path) -> Machine {
+    pub(crate) fn look(conmon: &Path, conmonrs: Option<&Path>) -> Machine {
         let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
         let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -26,7 +30,8 @@ impl Machine {
             processors: std::thread::available_parallelism().map_or(1, usize::from),
             processor: model(&cpuinfo).unwrap_or("an unknown processor").into(),
             kernel: kernel.trim().into(),
-            theirs: version(theirs),
+            conmon: version(conmon),
+            conmonrs: conmonrs.map(version),
             command: format!("cargo xtask {}", arguments.join(" ")),
         }
     }
@@ -34,12 +39,18 @@ impl Machine {
     /// For programs.
     pub(crate) fn json(&self) -> Value {
         json!({"processors": self.processors, "processor": self.processor, "kernel": self.kernel,
-               "ours": env!("CARGO_PKG_VERSION"), "theirs": self.theirs, "command": self.command})
+               "ours": env!("CARGO_PKG_VERSION"), "theirs": self.conmon, "conmonrs": self.conmonrs,
+               "command": self.command})
     }
 
-    /// `conmon 2.1.6`, from `conmon version 2.1.6`.
-    pub(crate) fn rival(&self) -> String {
-        self.theirs.replacen("version ", "", 1)
+    /// `conmon 2.1.6`, from `conmon version 2.1.6`; `conmonrs 1.0.1`, from `version: 1.0.1`, or where figures of it were
+    /// recorded.
+    pub(crate) fn rival(&self, rival: Rival) -> String {
+        match (rival, &self.conmonrs) {
+            (Rival::Conmon, _) => self.conmon.replacen("version ", "", 1),
+            (Rival::Conmonrs, Some(version)) => version.replacen("version:", rival.name(), 1),
+            (Rival::Conmonrs, None) => recorded::PROGRAM.into(),
+        }
     }
 }
 
@@ -58,6 +69,21 @@ fn version(program: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rivals_are_known_by_name_and_version() {
+        let machine = |conmonrs: Option<&str>| Machine {
+            processors: 1,
+            processor: String::new(),
+            kernel: String::new(),
+            conmon: "conmon version 2.1.6".into(),
+            conmonrs: conmonrs.map(String::from),
+            command: String::new(),
+        };
+        assert_eq!(machine(None).rival(Rival::Conmon), "conmon 2.1.6");
+        assert_eq!(machine(None).rival(Rival::Conmonrs), "conmonrs 1.0.1");
+        assert_eq!(machine(Some("version: 1.1.0")).rival(Rival::Conmonrs), "conmonrs 1.1.0");
+    }
 
     #[test]
     fn the_processor_is_known_by_its_name() {

@@ -10,6 +10,8 @@ pub(crate) struct Measure {
     pub(crate) metrics: fn(&Args) -> Vec<Metric>,
     /// Where the files of the containers are while it is measured.
     pub(crate) folder: &'static str,
+    /// Who is theirs.
+    pub(crate) rival: Rival,
     /// Who can be measured.
     pub(crate) sides: &'static [Side],
     pub(crate) turns: Turns,
@@ -21,6 +23,26 @@ pub(crate) struct Measure {
 pub(crate) const IN_MEMORY: &str = "/dev/shm";
 /// Files on disk can be dropped from the memory that is measured.
 pub(crate) const ON_DISK: &str = "/var/tmp";
+
+/// The program that ours is compared with, and whose part ours plays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rival {
+    /// One for each container; ours is `monitor`.
+    Conmon,
+    /// One for each pod; ours is `monitor` under that name.
+    Conmonrs,
+}
+
+impl Rival {
+    pub(crate) const ALL: [Rival; 2] = [Rival::Conmon, Rival::Conmonrs];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Rival::Conmon => "conmon",
+            Rival::Conmonrs => "conmonrs",
+        }
+    }
+}
 
 /// Whom a sample is taken of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +106,8 @@ pub(crate) struct Metric {
     pub(crate) name: String,
     pub(crate) unit: &'static str,
     pub(crate) target: Target,
+    /// What theirs was once, see `recorded`: to compare with where theirs is not measured.
+    pub(crate) recorded: Option<f64>,
     /// How much of the floor's number ours should reach at least; for numbers of which more is better.
     pub(crate) of_floor: Option<f64>,
     /// Shown in the README.
@@ -101,6 +125,7 @@ impl Metric {
             name: name.into(),
             unit,
             target: Target::Open,
+            recorded: None,
             of_floor: None,
             headline: false,
         }
@@ -108,6 +133,10 @@ impl Metric {
 
     pub(crate) fn target(self, target: Target) -> Metric {
         Metric { target, ..self }
+    }
+
+    pub(crate) fn recorded(self, theirs: Option<f64>) -> Metric {
+        Metric { recorded: theirs, ..self }
     }
 
     pub(crate) fn of_floor(self, share: f64) -> Metric {
@@ -128,6 +157,8 @@ pub(crate) enum Target {
     AtLeast(f64),
     /// Ours alone: that far from 1 at most.
     FlatWithin(f64),
+    /// Ours alone, in the metric's unit: not more.
+    Below(f64),
     /// Ours alone.
     Zero,
     Open,

@@ -1,4 +1,4 @@
-//! `bench`: ours and the original, and the floor below both, measured in turns, in one run, on this machine.
+//! `bench`: ours and the originals, and the floor below both, measured in turns, in one run, on this machine.
 //!
 //! Each sample is a process of its own (this program again, with `--sample`), so that nothing is left over from the one
 //! before. A new measure is one more entry in `catalogue`.
@@ -16,22 +16,27 @@ mod memory;
 mod moment;
 mod outcome;
 mod plot;
+mod pod;
+mod programs;
 mod quiet;
 mod readme;
+mod recorded;
 mod rounds;
 mod stats;
 pub(crate) mod system;
+mod table;
 
-use crate::dist::{cargo, dist};
+pub(crate) use programs::small_runtime;
+
 use crate::report::{Context, Result};
 use argh::FromArgs;
 use machine::Machine;
 use measure::{Measure, Side};
 use outcome::Outcome;
-use rounds::Programs;
+use programs::Programs;
 use serde_json::json;
 use std::path::PathBuf;
-use std::process::{ExitCode, Stdio};
+use std::process::ExitCode;
 
 /// Compare with the original, and with the least that any program would need: memory, latencies, log and attach
 /// throughput. Medians of rounds that alternate, with the targets they meet or miss.
@@ -39,16 +44,16 @@ use std::process::{ExitCode, Stdio};
 #[argh(subcommand, name = "bench")]
 pub(crate) struct Args {
     /// only this measure, or all whose names begin so (memory, start, cycle, exit, exec, log, attach, echo, trickle,
-    /// wakes); may be given several times
+    /// wakes, pod); may be given several times
     #[argh(option)]
     only: Vec<String>,
     /// how many rounds of each measure, after one that is not counted (default: 5)
     #[argh(option, default = "5")]
     rounds: usize,
-    /// how many containers at once for memory, one look after the other (default: 10,100,500)
+    /// how many containers, or pods, at once for memory, one look after the other (default: 10,100,500)
     #[argh(option, short = 'n', default = "Numbers(vec![10, 100, 500])")]
     containers: Numbers,
-    /// all these numbers of containers in all states; else more than 100 only idle
+    /// all these numbers of containers in all states, and of pods; else more than 100 only idle, and no more than 50 pods
     #[argh(switch)]
     full: bool,
     /// how many repetitions in each turn of a latency (default: 10)
@@ -75,9 +80,12 @@ pub(crate) struct Args {
     /// a program to measure as ours (default: build ours)
     #[argh(option)]
     ours: Option<PathBuf>,
-    /// a program to compare with (default: /usr/bin/conmon)
+    /// a conmon to compare with (default: /usr/bin/conmon)
     #[argh(option, default = "crate::test::ORIGINAL.into()")]
     theirs: PathBuf,
+    /// a conmonrs to compare with (default: none, and what was recorded of conmonrs 1.0.1 stands in for it)
+    #[argh(option)]
+    conmonrs: Option<PathBuf>,
     /// take one sample of this measure and print its numbers (used by bench itself)
     #[argh(option)]
     sample: Option<String>,
@@ -125,13 +133,13 @@ pub(crate) fn main(args: Args) -> Result<ExitCode> {
         return sample(&args, name);
     }
     let chosen = chosen(&args.only)?;
-    let programs = programs(&args)?;
-    let machine = Machine::look(&programs.theirs);
+    let programs = Programs::find(&args, &chosen)?;
+    let machine = Machine::look(&programs.conmon, programs.conmonrs.as_deref());
     let mut outcomes = vec![];
     for measure in chosen {
         outcomes.extend(rounds::alternate(&args, measure, &programs)?);
     }
-    print!("{}", outcome::table(&outcomes));
+    print!("{}", table::table(&outcomes));
     if let Some(path) = &args.json {
         let all = json!({"machine": machine.json(), "metrics": outcome::json(&outcomes)});
         std::fs::write(path, format!("{all:#}\n"))
@@ -173,45 +181,6 @@ fn chosen(only: &[String]) -> Result<Vec<&'static Measure>> {
     Ok(catalogue::ALL.iter().filter(wanted).collect())
 }
 
-fn programs(args: &Args) -> Result<Programs> {
-    let ours = match &args.ours {
-        Some(path) => path.clone(),
-        None => dist()?.join("monitor"),
-    };
-    for (program, option) in [(&ours, "--ours"), (&args.theirs, "--theirs")] {
-        if !program.exists() {
-            let program = program.display();
-            return Err(format!(
-                "there is no {program}; install it, or name another with {option}"
-            ));
-        }
-    }
-    let [runtime, bare, sampler] =
-        built(["small-runtime", "bare", "xtask"], &["-p", "tests", "-p", "xtask", "--release"])?;
-    Ok(Programs { ours, theirs: args.theirs.clone(), runtime, bare, sampler })
-}
-
-/// Builds the programs of the tests, the small OCI runtime and the least program, beside this one.
-pub(crate) fn small_runtime() -> Result<()> {
-    built(["small-runtime", "bare"], &["-p", "tests"]).map(|_| ())
-}
-
-fn built<const N: usize>(names: [&str; N], arguments: &[&str]) -> Result<[PathBuf; N]> {
-    let mut command = cargo();
-    command.args(["build", "--quiet", "--message-format=json"]).args(arguments);
-    for name in names {
-        command.args(["--bin", name]);
-    }
-    let output = command.stderr(Stdio::inherit()).output().context("cannot run cargo build")?;
-    let messages = String::from_utf8_lossy(&output.stdout);
-    let mut paths = [const { PathBuf::new() }; N];
-    for (path, name) in paths.iter_mut().zip(names) {
-        *path = crate::dist::executable(&messages, name)
-            .context(format!("cannot build {name}, see above"))?;
-    }
-    Ok(paths)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -225,6 +194,7 @@ mod tests {
     fn a_name_chooses_all_measures_that_it_begins() {
         assert_eq!(names(&["echo"]), Ok(vec!["echo-pipe", "echo-terminal"]));
         assert_eq!(names(&["exec"]), Ok(vec!["exec"]));
+        assert_eq!(names(&["pod"]).map(|all| all.len()), Ok(5));
         assert_eq!(names(&[]).map(|all| all.len()), Ok(catalogue::ALL.len()));
         assert!(names(&["echo", "ech"]).is_err_and(|error| error.contains("ech;")));
     }

@@ -1,13 +1,13 @@
 //! What a measurement came to: ours, theirs, the floor, and whether that is what we want.
 
-use super::measure::{Metric, Side, Target};
+use super::measure::{Metric, Rival, Side, Target};
 use super::stats::Summary;
-use crate::report;
 use serde_json::{Value, json};
 
 /// A metric with the results of all sides; None where it could not be measured.
 pub(crate) struct Outcome {
     pub(crate) metric: Metric,
+    pub(crate) rival: Rival,
     pub(crate) ours: Option<Summary>,
     pub(crate) theirs: Option<Summary>,
     pub(crate) floor: Option<Summary>,
@@ -15,9 +15,9 @@ pub(crate) struct Outcome {
 
 impl Outcome {
     /// `values` in the order of `Side::ALL`.
-    pub(crate) fn of(metric: Metric, values: [Vec<f64>; 3]) -> Outcome {
+    pub(crate) fn of(metric: Metric, rival: Rival, values: [Vec<f64>; 3]) -> Outcome {
         let [ours, theirs, floor] = values.map(Summary::of);
-        Outcome { metric, ours, theirs, floor }
+        Outcome { metric, rival, ours, theirs, floor }
     }
 
     pub(crate) fn side(&self, side: Side) -> Option<Summary> {
@@ -28,14 +28,19 @@ impl Outcome {
         }
     }
 
-    /// Ours divided by theirs.
+    /// What theirs was once, if nobody has measured it now.
+    pub(crate) fn recorded(&self) -> Option<f64> {
+        self.metric.recorded.filter(|_| self.theirs.is_none())
+    }
+
+    /// Ours divided by theirs, as measured or as recorded.
     pub(crate) fn ratio(&self) -> Option<f64> {
-        ratio(self.ours, self.theirs)
+        ratio(self.ours, median(self.theirs).or(self.recorded()))
     }
 
     /// Ours divided by the floor.
     pub(crate) fn of_floor(&self) -> Option<f64> {
-        ratio(self.ours, self.floor)
+        ratio(self.ours, median(self.floor))
     }
 
     /// Whether the target is met; None if there is none, or nothing to compare.
@@ -44,6 +49,7 @@ impl Outcome {
             Target::AtMost(limit) => self.ratio().map(|ratio| ratio <= limit),
             Target::AtLeast(limit) => self.ratio().map(|ratio| ratio >= limit),
             Target::FlatWithin(limit) => self.ours.map(|ours| (ours.median - 1.0).abs() <= limit),
+            Target::Below(limit) => self.ours.map(|ours| ours.median <= limit),
             Target::Zero => self.ours.map(|ours| ours.median == 0.0),
             Target::Open => None,
         }
@@ -60,90 +66,21 @@ impl Outcome {
             Target::AtMost(limit) => format!("≤ {limit}"),
             Target::AtLeast(limit) => format!("≥ {limit}"),
             Target::FlatWithin(limit) => format!("1 ± {limit}"),
+            Target::Below(limit) => format!("≤ {limit} {}", self.metric.unit),
             Target::Zero => "0".into(),
             Target::Open => String::new(),
         }
     }
-
-    fn cells(&self) -> Vec<String> {
-        let wanted_of_floor = self.metric.of_floor.map(|share| format!("≥ {share}"));
-        vec![
-            format!("{} ({})", self.metric.name, self.metric.unit),
-            value(self.ours),
-            spread(self.ours),
-            value(self.theirs),
-            spread(self.theirs),
-            number(self.ratio()),
-            self.target(),
-            verdict(self.met()).into(),
-            value(self.floor),
-            number(self.of_floor()),
-            wanted_of_floor.unwrap_or_default(),
-            verdict(self.near_floor()).into(),
-        ]
-    }
 }
 
-fn ratio(above: Option<Summary>, below: Option<Summary>) -> Option<f64> {
-    let (above, below) = (above?.median, below?.median);
+fn median(summary: Option<Summary>) -> Option<f64> {
+    summary.map(|summary| summary.median)
+}
+
+fn ratio(above: Option<Summary>, below: Option<f64>) -> Option<f64> {
+    let (above, below) = (above?.median, below?);
     // Nothing divided by nothing is no ratio; and less than nothing is noise.
     (above >= 0.0 && below > 0.0).then(|| above / below)
-}
-
-pub(crate) fn verdict(met: Option<bool>) -> &'static str {
-    match met {
-        Some(true) => "met",
-        Some(false) => "MISSED",
-        None => "",
-    }
-}
-
-/// A median, or a dash.
-pub(crate) fn value(summary: Option<Summary>) -> String {
-    summary.map_or("-".into(), |summary| digits(summary.median))
-}
-
-fn spread(summary: Option<Summary>) -> String {
-    summary.map_or(String::new(), |summary| {
-        format!("{}–{}", digits(summary.lower), digits(summary.upper))
-    })
-}
-
-pub(crate) fn number(ratio: Option<f64>) -> String {
-    ratio.map_or(String::new(), |ratio| format!("{ratio:.2}"))
-}
-
-/// Three digits that count.
-pub(super) fn digits(value: f64) -> String {
-    match value.abs() {
-        size if size >= 100.0 => format!("{value:.0}"),
-        size if size >= 10.0 => format!("{value:.1}"),
-        _ => format!("{value:.2}"),
-    }
-}
-
-/// All results, one line each, and how many targets are met.
-pub(crate) fn table(outcomes: &[Outcome]) -> String {
-    let head = [
-        "median, middle half of the rounds",
-        "ours",
-        "",
-        "theirs",
-        "",
-        "ratio",
-        "target",
-        "",
-        "floor",
-        "of it",
-        "target",
-        "",
-    ];
-    let mut rows = vec![head.map(String::from).to_vec()];
-    rows.extend(outcomes.iter().map(Outcome::cells));
-    let verdicts =
-        || outcomes.iter().flat_map(|outcome| [outcome.met(), outcome.near_floor()]).flatten();
-    let met = verdicts().filter(|met| *met).count();
-    format!("{}{met} of {} targets met\n", report::table(&rows), verdicts().count())
 }
 
 /// All results, for programs.
@@ -156,7 +93,8 @@ pub(crate) fn json(outcomes: &[Outcome]) -> Value {
     };
     let one = |outcome: &Outcome| {
         json!({"key": outcome.metric.key, "metric": outcome.metric.name, "unit": outcome.metric.unit,
-               "ours": side(outcome.ours), "theirs": side(outcome.theirs), "floor": side(outcome.floor),
+               "rival": outcome.rival.name(), "ours": side(outcome.ours), "theirs": side(outcome.theirs),
+               "theirs_recorded": outcome.recorded(), "floor": side(outcome.floor),
                "ratio": outcome.ratio(), "target": outcome.target(), "met": outcome.met(),
                "of_floor": outcome.of_floor(), "target_of_floor": outcome.metric.of_floor,
                "near_floor": outcome.near_floor()})
@@ -170,7 +108,7 @@ pub(crate) mod tests {
 
     pub(crate) fn outcome(target: Target, ours: f64, theirs: f64, floor: f64) -> Outcome {
         let metric = Metric::new("m", "a metric", "kB").target(target).of_floor(0.8);
-        Outcome::of(metric, [vec![ours], vec![theirs], vec![floor]])
+        Outcome::of(metric, Rival::Conmon, [vec![ours], vec![theirs], vec![floor]])
     }
 
     #[test]
@@ -197,12 +135,32 @@ pub(crate) mod tests {
         assert_eq!((near(0.9, 1.0), near(0.7, 1.0)), (Some(true), Some(false)));
     }
 
+    /// Ours is 100, and theirs was 500 once.
+    pub(crate) fn recorded(theirs: Vec<f64>) -> Outcome {
+        let metric = Metric::new("p", "a pod", "kB").target(Target::AtMost(0.2)).headline();
+        Outcome::of(metric.recorded(Some(500.0)), Rival::Conmonrs, [vec![100.0], theirs, vec![]])
+    }
+
     #[test]
-    fn what_could_not_be_measured_is_a_dash() {
-        let metric = Metric::new("m", "m", "s").target(Target::AtMost(1.0)).of_floor(0.8);
-        let nothing = Outcome::of(metric, [vec![], vec![], vec![]]);
-        assert_eq!(nothing.cells()[1], "-");
-        assert_eq!((nothing.met(), nothing.near_floor()), (None, None));
-        assert!(table(&[nothing]).ends_with("\n0 of 0 targets met\n"));
+    fn a_limit_on_ours_alone_is_in_its_unit() {
+        let below = |ours| outcome(Target::Below(80.0), ours, 1.0, 1.0);
+        assert_eq!((below(80.0).met(), below(80.1).met()), (Some(true), Some(false)));
+        assert_eq!(below(1.0).target(), "≤ 80 kB");
+    }
+
+    #[test]
+    fn a_recorded_figure_stands_in_for_one_that_is_not_measured() {
+        let alone = recorded(vec![]);
+        assert_eq!((alone.recorded(), alone.ratio()), (Some(500.0), Some(0.2)));
+        assert_eq!(alone.met(), Some(true));
+        let beside = recorded(vec![400.0]);
+        assert_eq!((beside.recorded(), beside.ratio()), (None, Some(0.25)));
+        assert_eq!(beside.met(), Some(false));
+        let all = json(&[alone, beside]);
+        assert_eq!((&all[0]["theirs"], &all[0]["theirs_recorded"]), (&Value::Null, &json!(500.0)));
+        assert_eq!(
+            (&all[1]["rival"], &all[1]["theirs_recorded"]),
+            (&json!("conmonrs"), &Value::Null)
+        );
     }
 }

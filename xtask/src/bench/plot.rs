@@ -1,7 +1,7 @@
 //! Charts of the results, as SVG files for the README.
 
 use super::machine::Machine;
-use super::measure::Side;
+use super::measure::{Rival, Side};
 use super::outcome::Outcome;
 use crate::report::{Context, Result};
 use plotters::prelude::*;
@@ -49,7 +49,7 @@ pub(super) fn files() -> impl Iterator<Item = &'static str> {
 /// Draws all charts for which there are results.
 pub(super) fn draw(outcomes: &[Outcome], machine: &Machine, folder: &Path) -> Result<()> {
     std::fs::create_dir_all(folder).context(format!("cannot make {}", folder.display()))?;
-    let rival = machine.rival();
+    let rival = machine.rival(Rival::Conmon);
     for chart in &BARS {
         let find = |key: &&str| outcomes.iter().find(|outcome| outcome.metric.key == *key);
         let found: Vec<&Outcome> = chart.keys.iter().filter_map(find).collect();
@@ -133,7 +133,7 @@ fn bars(heading: &str, outcomes: &[&Outcome], rival: &str) -> Drawn<String> {
                 let corners = [(LEFT, y + 1), (LEFT + length.max(1), y + BAR - 1)];
                 area.draw(&Rectangle::new(corners, color(*side).filled()))?;
                 let left = style(12).pos(Pos::new(HPos::Left, VPos::Center));
-                let number = super::outcome::digits(*value);
+                let number = super::table::digits(*value);
                 area.draw(&Text::new(number, (LEFT + length + 6, y + BAR / 2), left))?;
                 y += BAR;
             }
@@ -196,7 +196,8 @@ mod tests {
     use super::*;
 
     fn outcome(key: &str, values: [f64; 3]) -> Outcome {
-        Outcome::of(Metric::new(key, "a < name", "kB"), values.map(|value| vec![value]))
+        let values = values.map(|value| vec![value]);
+        Outcome::of(Metric::new(key, "a < name", "kB"), Rival::Conmon, values)
     }
 
     #[test]

@@ -4,21 +4,10 @@
 use super::Args;
 use super::measure::{Measure, Side};
 use super::outcome::Outcome;
+use super::programs::Programs;
 use crate::report::{Context, Result};
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::{Command, Stdio};
-
-/// The programs of a comparison.
-pub(crate) struct Programs {
-    pub(crate) ours: PathBuf,
-    pub(crate) theirs: PathBuf,
-    /// The small OCI runtime.
-    pub(crate) runtime: PathBuf,
-    /// The least program (see tests/src/bin/bare).
-    pub(crate) bare: PathBuf,
-    /// This program, optimised: what feeds and checks the others may not be what is measured.
-    pub(crate) sampler: PathBuf,
-}
 
 /// The variable that tells a sample where the least program is.
 pub(crate) const BARE: &str = "BENCH_BARE";
@@ -31,12 +20,14 @@ pub(crate) fn alternate(
 ) -> Result<Vec<Outcome>> {
     let metrics = (measure.metrics)(args);
     let mut values = vec![[vec![], vec![], vec![]]; metrics.len()];
+    let there = |side: &Side| Some((*side, programs.of(measure.rival, *side)?));
+    let sides: Vec<(Side, &Path)> = measure.sides.iter().filter_map(there).collect();
     let rounds = measure.turns.of(args.rounds);
     for round in 0..=rounds {
         eprintln!("bench: {}, round {round} of {rounds}", measure.name);
-        for turn in 0..measure.sides.len() {
-            let side = measure.sides[(round + turn) % measure.sides.len()];
-            let sample = separate(args, measure, side, programs, metrics.len())
+        for turn in 0..sides.len() {
+            let (side, program) = sides[(round + turn) % sides.len()];
+            let sample = separate(args, measure, side, program, programs, metrics.len())
                 .context(format!("measuring {} of {}", measure.name, side.name()))?;
             // The first round warms up: files are read from disk, caches are filled.
             for (metric, value) in sample.into_iter().enumerate().filter(|_| round > 0) {
@@ -47,7 +38,7 @@ pub(crate) fn alternate(
     Ok(metrics
         .into_iter()
         .zip(values)
-        .map(|(metric, values)| Outcome::of(metric, values))
+        .map(|(metric, values)| Outcome::of(metric, measure.rival, values))
         .collect())
 }
 
@@ -56,15 +47,15 @@ fn separate(
     args: &Args,
     measure: &Measure,
     side: Side,
+    program: &Path,
     programs: &Programs,
     count: usize,
 ) -> Result<Vec<Option<f64>>> {
-    let monitor = if side == Side::Theirs { &programs.theirs } else { &programs.ours };
     let mut command = Command::new(&programs.sampler);
     command
         .args(["bench", "--sample", measure.name, "--side", side.name()])
         .args(args.for_sample())
-        .env(tests::under_test::BINARY, monitor)
+        .env(tests::under_test::BINARY, program)
         .env(tests::under_test::RUNTIME, &programs.runtime)
         .env(BARE, &programs.bare)
         .env("TMPDIR", measure.folder)

@@ -2,17 +2,19 @@
 
 mod copy;
 mod journal;
+mod pod;
 
 use super::Args;
 use super::arrival::Arrival;
 use super::cgroup::{Groups, born};
 use super::measure::{Metric, Side, Target};
-use super::memory::escaping_runtime;
+use super::memory::runtime;
+use super::recorded;
 use super::rounds::bare;
 use crate::report::{Context, Result};
 use ::tests::load::Kind;
 use ::tests::verify::{self, Expected};
-use ::tests::{Call, Container, Scratch, Session, under_test};
+use ::tests::{Call, Container, Scratch, Session};
 use journal::Journal;
 use std::fs::File;
 use std::io::BufReader;
@@ -31,6 +33,8 @@ pub(crate) enum Driver {
     K8sFile,
     Journald,
     JsonFile,
+    /// A pod's, written by its server.
+    Cri,
 }
 
 impl Driver {
@@ -39,6 +43,7 @@ impl Driver {
             Driver::K8sFile => "k8s-file",
             Driver::Journald => "journald",
             Driver::JsonFile => "json-file",
+            Driver::Cri => "pod-log",
         }
     }
 
@@ -48,7 +53,16 @@ impl Driver {
             (Driver::K8sFile, Kind::Lines) => (Target::AtLeast(1.8), Target::AtMost(0.45)),
             (Driver::K8sFile, Kind::Long) => (Target::AtLeast(1.3), Target::AtMost(0.65)),
             (Driver::K8sFile, Kind::Binary) => (Target::AtLeast(1.8), Target::Open),
-            (Driver::Journald | Driver::JsonFile, _) => (Target::Open, Target::Open),
+            (Driver::Cri, Kind::Lines) => (Target::AtLeast(3.0), Target::AtMost(0.25)),
+            (Driver::Journald | Driver::JsonFile | Driver::Cri, _) => (Target::Open, Target::Open),
+        }
+    }
+
+    /// Speed and cost of others, where they were recorded.
+    fn recorded(self, kind: Kind) -> (Option<f64>, Option<f64>) {
+        match (self, kind) {
+            (Driver::Cri, Kind::Lines) => (Some(recorded::LOG_SPEED), Some(recorded::LOG_COST)),
+            _ => (None, None),
         }
     }
 }
@@ -62,11 +76,14 @@ pub(crate) fn metrics(driver: Driver, kind: Kind) -> Vec<Metric> {
     };
     let key = |what: &str| format!("{}-{}-{what}", driver.name(), kind.name());
     let (speed, cost) = driver.targets(kind);
-    let speed =
-        Metric::new(key("speed"), format!("{}, {what}", driver.name()), "MB/s").target(speed);
-    let cost = Metric::new(key("cost"), "… processor time", "s/GB").target(cost);
+    let (recorded_speed, recorded_cost) = driver.recorded(kind);
+    let speed = Metric::new(key("speed"), format!("{}, {what}", driver.name()), "MB/s")
+        .target(speed)
+        .recorded(recorded_speed);
+    let cost =
+        Metric::new(key("cost"), "… processor time", "s/GB").target(cost).recorded(recorded_cost);
     match driver {
-        Driver::K8sFile => vec![speed.of_floor(0.8).headline(), cost.headline()],
+        Driver::K8sFile | Driver::Cri => vec![speed.of_floor(0.8).headline(), cost.headline()],
         Driver::Journald | Driver::JsonFile => vec![speed, cost],
     }
 }
@@ -101,6 +118,11 @@ pub(crate) fn sample(
                 journal.verify(expected())?;
                 done
             }
+            Driver::Cri => {
+                let (log, done) = pod::written(&container, &scratch)?;
+                verify::k8s_file(opened(&log)?, expected()).context("the log is wrong")?;
+                done
+            }
             Driver::K8sFile | Driver::JsonFile => {
                 let call = Call::create(&scratch, &container).context("cannot prepare")?;
                 let (session, done) = written(call.log_driver(driver.name()), &scratch)?;
@@ -122,20 +144,34 @@ fn opened(log: &Path) -> Result<BufReader<File>> {
     Ok(BufReader::with_capacity(1 << 20, file))
 }
 
-/// Lets the container of this call write all it has to; the time from its start to its exit file, and the processor
-/// time of the monitor meanwhile.
-fn written(call: Call, scratch: &Scratch) -> Result<(Session, (Duration, Option<f64>))> {
+/// What it took: time, and processor time in seconds where groups can tell.
+type Took = (Duration, Option<f64>);
+
+/// Lets the container of this call write all it has to.
+fn written(call: Call, scratch: &Scratch) -> Result<(Session, Took)> {
     let groups = Groups::new();
     let session = created(call, scratch, groups.as_ref()).context("cannot create the container")?;
-    let seconds = || groups.as_ref().map(|groups| groups.monitors.seconds()).transpose();
+    let (start, gone) = (|| session.start(), || session.monitor_gone());
+    let took = timed(groups.as_ref(), &session.exit_file(), start, gone)?;
+    Ok((session, took))
+}
+
+/// The time from a container's start to its exit file, and the processor time of the monitor until it is gone.
+fn timed(
+    groups: Option<&Groups>,
+    exit_file: &Path,
+    start: impl FnOnce() -> ::tests::Result,
+    gone: impl FnOnce() -> ::tests::Result,
+) -> Result<Took> {
+    let seconds = || groups.map(|groups| groups.monitors.seconds()).transpose();
     let before = seconds()?;
-    let arrival = Arrival::of(&session.exit_file())?;
+    let arrival = Arrival::of(exit_file)?;
     let began = Instant::now();
-    session.start().context("cannot start the container")?;
+    start().context("cannot start the container")?;
     let took = arrival.since(began, LIMIT)?;
-    session.monitor_gone().context("after the container's end")?;
+    gone().context("after the container's end")?;
     let used = seconds()?.zip(before).map(|(after, before)| after - before);
-    Ok((session, (took, used)))
+    Ok((took, used))
 }
 
 /// A container that waits to be started, its monitor in a group of its own.
@@ -144,12 +180,7 @@ pub(super) fn created(
     scratch: &Scratch,
     groups: Option<&Groups>,
 ) -> tests::Result<Session> {
-    let runtime = match groups {
-        Some(groups) => {
-            escaping_runtime(scratch.path(), &groups.others.doors()).map_err(tests::Error::new)?
-        }
-        None => under_test::small_runtime()?,
-    };
+    let runtime = runtime(scratch, groups).map_err(tests::Error::new)?;
     let mut session = born(groups, || call.no_exit_command().set("-r", runtime).spawn())?;
     session.release()?;
     session.backgrounded()?;

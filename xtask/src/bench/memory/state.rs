@@ -1,11 +1,14 @@
-//! What a container can be in the middle of while its memory is measured; with a monitor, and the same without one.
+//! What a container can be in the middle of while its memory is measured, and the numbers that are told about it.
 
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use super::super::Args;
+use super::super::measure::{Metric, Target};
+use super::super::recorded;
 
-use super::super::cgroup::{Groups, born};
-use tests::{Call, Client, Container, Context, Error, Result, Scratch, Session, under_test};
+/// Fewer containers than these are looked at in all states; more, only idle, unless everything is asked for.
+const MANY: usize = 100;
+
+/// No more pods than these at once, unless everything is asked for: each has two containers.
+const MANY_PODS: usize = 50;
 
 /// What goes on.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -20,208 +23,135 @@ pub(crate) enum State {
     Terminal,
     /// An exec session, with its client, in a container that others use as well.
     Exec,
+    /// Nothing in the two containers of a pod, whose server has an open connection.
+    Pod,
 }
 
-/// All that keeps one container going; dropping it is not enough to end it, that is up to the scratch.
-pub(super) struct Held {
-    _session: Session,
-    _client: Option<Client>,
-}
-
-/// What starts containers of one state, over a runtime that does not stay in the monitors' group.
-pub(super) struct Starter<'a> {
-    pub(super) state: State,
-    pub(super) scratch: &'a Scratch,
-    pub(super) runtime: PathBuf,
-    pub(super) groups: Option<&'a Groups>,
-    /// The least program.
-    pub(super) bare: String,
-    /// The container that exec sessions are in.
-    host: Option<Session>,
-}
-
-impl<'a> Starter<'a> {
-    /// With everything that all containers share.
-    pub(super) fn new(
-        state: State,
-        scratch: &'a Scratch,
-        runtime: PathBuf,
-        groups: Option<&'a Groups>,
-        bare: String,
-    ) -> Result<Starter<'a>> {
-        let mut starter = Starter { state, scratch, runtime, groups, bare, host: None };
-        if state == State::Exec {
-            let call = Call::create(scratch, &starter.program("pause"))?.no_exit_command();
-            starter.host = Some(starter.started(call.set("-r", &starter.runtime))?);
-        }
-        Ok(starter)
-    }
-
-    fn program(&self, verb: &str) -> Container {
-        Container::new([self.bare.as_str(), verb])
-    }
-
-    /// The container that this state takes.
-    fn container(&self) -> Container {
-        match self.state {
-            State::Idle | State::Attached | State::Exec => self.program("pause"),
-            State::Logging => self.program("drip"),
-            State::Terminal => self.program("pause").terminal().stdin(),
+impl State {
+    /// One word, for keys.
+    fn key(self) -> &'static str {
+        match self {
+            State::Idle => "idle",
+            State::Logging => "logging",
+            State::Attached => "attached",
+            State::Terminal => "terminal",
+            State::Exec => "exec-memory",
+            State::Pod => "pod-memory",
         }
     }
 
-    /// One more.
-    pub(super) fn one_more(&self) -> Result<Held> {
-        if let Some(host) = &self.host {
-            let call = Call::exec(self.scratch, host, &self.container())?.no_exit_command();
-            return self.exec(call.set("-r", &self.runtime));
+    fn name(self) -> &'static str {
+        match self {
+            State::Idle => "idle container",
+            State::Logging => "container that logs 10 lines/s",
+            State::Attached => "attached container, no stdin",
+            State::Terminal => "attached container, terminal",
+            State::Exec => "exec session",
+            State::Pod => "pod with 2 idle containers",
         }
-        let call = Call::create(self.scratch, &self.container())?.no_exit_command();
-        let session = self.started(call.set("-r", &self.runtime))?;
-        let client = match self.state {
-            State::Attached | State::Terminal => Some(session.attach()?),
-            State::Idle | State::Logging | State::Exec => None,
+    }
+
+    fn target(self) -> Target {
+        match self {
+            State::Idle => Target::AtMost(0.19),
+            State::Logging | State::Attached => Target::AtMost(0.38),
+            State::Terminal => Target::AtMost(0.56),
+            State::Exec => Target::Open,
+            State::Pod => Target::AtMost(0.2),
+        }
+    }
+
+    /// What others take by all counts together, and as PSS and page tables, in kB.
+    fn recorded(self) -> (Option<f64>, Option<f64>) {
+        match self {
+            State::Pod => (Some(recorded::POD_KB), Some(recorded::POD_PSS_KB)),
+            _ => (None, None),
+        }
+    }
+
+    /// How many containers there are, one look after the other.
+    pub(super) fn numbers(self, args: &Args) -> Vec<usize> {
+        let asked = args.containers.0.iter().copied();
+        if args.full || self == State::Idle {
+            return asked.collect();
+        }
+        if self == State::Pod {
+            let mut numbers: Vec<usize> = asked.map(|number| number.min(MANY_PODS)).collect();
+            numbers.dedup();
+            return numbers;
+        }
+        asked.filter(|number| *number <= MANY).collect()
+    }
+
+    /// The numbers that a sample gives.
+    pub(crate) fn metrics(self, args: &Args) -> Vec<Metric> {
+        let (key, name) = (self.key(), self.name());
+        let numbers = self.numbers(args);
+        let main = main_number(&numbers);
+        let (whole, mapped) = self.recorded();
+        let each = |number: usize| {
+            let metric =
+                Metric::new(format!("{key}-{number}"), format!("{name}, one of {number}"), "kB");
+            let metric = metric.target(self.target()).recorded(whole);
+            if number == main { metric.headline() } else { metric }
         };
-        Ok(Held { _session: session, _client: client })
-    }
-
-    fn started(&self, call: Call) -> Result<Session> {
-        let mut session = born(self.groups, || call.spawn())?;
-        session.release()?;
-        session.backgrounded()?;
-        session.pid()?;
-        session.start()?;
-        Ok(session)
-    }
-
-    fn exec(&self, call: Call) -> Result<Held> {
-        let mut session = born(self.groups, || call.spawn())?;
-        session.release()?;
-        session.attach_message()?;
-        let client = Client::connect(&session.paths.bundle)?;
-        session.release()?;
-        session.backgrounded()?;
-        session.pid()?;
-        Ok(Held { _session: session, _client: Some(client) })
+        let mut metrics: Vec<Metric> = numbers.iter().copied().map(each).collect();
+        let (first, last) = ends(&numbers);
+        let range = format!("{first} to {last}");
+        metrics.extend([
+            Metric::new(format!("{key}-slope"), format!("… each further one, {range}"), "kB")
+                .target(self.target())
+                .recorded(whole),
+            Metric::new(format!("{key}-flat"), format!("… divided by one of {main}"), "1")
+                .target(Target::FlatWithin(0.1)),
+            Metric::new(format!("{key}-group"), format!("… as control groups count, {main}"), "kB"),
+            Metric::new(format!("{key}-kernel"), "… of it kernel", "kB"),
+            Metric::new(format!("{key}-pss"), format!("… PSS and page tables, {main}"), "kB")
+                .recorded(mapped),
+            Metric::new(format!("{key}-processes"), "… processes", "1"),
+        ]);
+        metrics
     }
 }
 
-/// The same containers with nobody beside them.
-pub(super) struct Alone<'a> {
-    state: State,
-    scratch: &'a Scratch,
-    runtime: PathBuf,
-    root: PathBuf,
-    bare: String,
-    started: usize,
-    /// Where the runtime sends terminals; nobody takes them out of the connections, and so they stay.
-    console: Option<(UnixListener, PathBuf)>,
-    terminals: Vec<UnixStream>,
+pub(super) fn ends(numbers: &[usize]) -> (usize, usize) {
+    (numbers.first().copied().unwrap_or(0), numbers.last().copied().unwrap_or(0))
 }
 
-impl<'a> Alone<'a> {
-    /// With everything that all containers share.
-    pub(super) fn new(state: State, scratch: &'a Scratch, bare: String) -> Result<Alone<'a>> {
-        let console = match state {
-            State::Terminal => {
-                let path = scratch.join("console");
-                Some((UnixListener::bind(&path).context("cannot wait for terminals")?, path))
-            }
-            _ => None,
+/// The number of containers that most is told about.
+pub(super) fn main_number(numbers: &[usize]) -> usize {
+    numbers.iter().copied().rfind(|number| *number <= MANY).unwrap_or(ends(numbers).0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use argh::FromArgs;
+
+    #[test]
+    fn there_are_fewer_pods_than_containers_unless_all_are_asked_for() {
+        let args = |words: &[&str]| Args::from_args(&["bench"], words).unwrap();
+        let few = args(&["-n", "10,50,100,500"]);
+        assert_eq!(State::Idle.numbers(&few), [10, 50, 100, 500]);
+        assert_eq!(State::Logging.numbers(&few), [10, 50, 100]);
+        assert_eq!(State::Pod.numbers(&few), [10, 50]);
+        assert_eq!(State::Pod.numbers(&args(&["-n", "20,70", "--full"])), [20, 70]);
+    }
+
+    #[test]
+    fn pods_have_recorded_figures_where_they_were_counted_the_same_way() {
+        let args = Args::from_args(&["bench"], &["-n", "10,50"]).unwrap();
+        let recorded = |state: State| -> Vec<(String, f64)> {
+            let metrics = state.metrics(&args).into_iter();
+            metrics.filter_map(|metric| Some((metric.key, metric.recorded?))).collect()
         };
-        let mut alone = Alone {
-            state,
-            scratch,
-            runtime: under_test::small_runtime()?,
-            root: scratch.directory("runtime")?,
-            bare,
-            started: 0,
-            console,
-            terminals: vec![],
-        };
-        if state == State::Exec {
-            alone.container("host", &Container::new([alone.bare.as_str(), "pause"]))?;
-        }
-        Ok(alone)
-    }
-
-    /// One more.
-    pub(super) fn one_more(&mut self) -> Result {
-        self.started += 1;
-        let id = self.started.to_string();
-        let program = |verb: &str| Container::new([self.bare.as_str(), verb]);
-        match self.state {
-            State::Exec => self.exec(&id, &program("pause")),
-            State::Logging => self.container(&id, &program("drip")),
-            State::Terminal => self.container(&id, &program("pause").terminal()),
-            State::Idle | State::Attached => self.container(&id, &program("pause")),
-        }
-    }
-
-    fn container(&mut self, id: &str, container: &Container) -> Result {
-        let bundle = self.scratch.directory(id)?;
-        container.write_config(self.scratch, &bundle)?;
-        let mut create = self.runtime();
-        create.arg("create").arg("--bundle").arg(&bundle).arg("--pid-file").arg(bundle.join("pid"));
-        if let Some((_, path)) = &self.console {
-            create.arg("--console-socket").arg(path);
-        }
-        self.run(create.arg(id))?;
-        if let Some((listener, _)) = &self.console {
-            self.terminals.push(listener.accept().context("no terminal comes")?.0);
-        }
-        let mut start = self.runtime();
-        self.run(start.args(["start", id]))
-    }
-
-    fn exec(&mut self, id: &str, process: &Container) -> Result {
-        let folder = self.scratch.directory(id)?;
-        let spec = folder.join("process.json");
-        process.write_process(self.scratch, &spec)?;
-        let mut exec = self.runtime();
-        exec.arg("exec").arg("--pid-file").arg(folder.join("pid"));
-        exec.arg("--process").arg(spec).args(["--detach", "host"]);
-        self.run(&mut exec)
-    }
-
-    fn runtime(&self) -> Command {
-        let mut command = Command::new(&self.runtime);
-        command.env("SMALL_RUNTIME_ROOT", &self.root);
-        command
-    }
-
-    fn run(&mut self, command: &mut Command) -> Result {
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let status = command.status().context("cannot run the small runtime")?;
-        match status.success() {
-            true => Ok(()),
-            false => Err(Error::new(format!("the small runtime failed: {status}"))),
-        }
-    }
-}
-
-/// Processes of the least program, waiting; gone when dropped.
-#[derive(Default)]
-pub(super) struct Bare(Vec<Child>);
-
-impl Bare {
-    /// One more, in the place of a monitor.
-    pub(super) fn one_more(&mut self, bare: &Path, groups: Option<&Groups>) -> Result {
-        let mut command = Command::new(bare);
-        command.arg("pause").env_clear().stdin(Stdio::null()).stdout(Stdio::null());
-        let child = born(groups, || {
-            command.stderr(Stdio::null()).spawn().context("cannot run the least program")
-        });
-        self.0.push(child?);
-        Ok(())
-    }
-}
-
-impl Drop for Bare {
-    fn drop(&mut self) {
-        for child in &mut self.0 {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
+        let keys = [
+            ("pod-memory-10", 616.0),
+            ("pod-memory-50", 616.0),
+            ("pod-memory-slope", 616.0),
+            ("pod-memory-pss", 584.0),
+        ];
+        assert_eq!(recorded(State::Pod), keys.map(|(key, value)| (key.to_string(), value)));
+        assert_eq!(recorded(State::Idle), []);
     }
 }
