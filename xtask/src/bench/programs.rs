@@ -24,28 +24,22 @@ impl Programs {
     /// Builds ours and what the samples need, and sees that those are there that these measures compare with.
     pub(crate) fn find(args: &Args, chosen: &[&Measure]) -> Result<Programs> {
         let ours = match &args.ours {
-            Some(path) => path.clone(),
+            Some(path) => there(path, "--ours")?,
             None => dist()?.join("monitor"),
         };
         let takes_conmon = |measure: &&Measure| {
             measure.rival == Rival::Conmon && measure.sides.contains(&Side::Theirs)
         };
-        let conmon = chosen.iter().any(takes_conmon).then_some(&args.theirs);
-        let wanted =
-            [(Some(&ours), "--ours"), (conmon, "--theirs"), (args.conmonrs.as_ref(), "--conmonrs")];
-        for (program, option) in wanted {
-            if let Some(program) = program.filter(|program| !program.exists()) {
-                let program = program.display();
-                return Err(format!(
-                    "there is no {program}; install it, or name another with {option}"
-                ));
-            }
-        }
+        let conmon = match chosen.iter().any(takes_conmon) {
+            true => there(&args.theirs, "--theirs")?,
+            false => args.theirs.clone(),
+        };
+        let conmonrs =
+            args.conmonrs.as_deref().map(|path| there(path, "--conmonrs")).transpose()?;
         let [runtime, bare, sampler] = built(
             ["small-runtime", "bare", "xtask"],
             &["-p", "tests", "-p", "xtask", "--release"],
         )?;
-        let (conmon, conmonrs) = (args.theirs.clone(), args.conmonrs.clone());
         Ok(Programs { ours, conmon, conmonrs, runtime, bare, sampler })
     }
 
@@ -57,6 +51,15 @@ impl Programs {
             (Side::Ours | Side::Floor, _) => Some(&self.ours),
         }
     }
+}
+
+/// The same path for those who run in other folders, if there is something.
+fn there(program: &Path, option: &str) -> Result<PathBuf> {
+    if !program.exists() {
+        let program = program.display();
+        return Err(format!("there is no {program}; install it, or name another with {option}"));
+    }
+    std::path::absolute(program).context(format!("cannot find {}", program.display()))
 }
 
 /// Builds the programs of the tests, the small OCI runtime and the least program, beside this one.
@@ -77,4 +80,42 @@ fn built<const N: usize>(names: [&str; N], arguments: &[&str]) -> Result<[PathBu
         *path = executable(&messages, name).context(format!("cannot build {name}, see above"))?;
     }
     Ok(paths)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::catalogue;
+    use super::*;
+
+    fn of(name: &str, conmonrs: Option<&str>, side: Side) -> Option<PathBuf> {
+        let programs = Programs {
+            ours: "monitor".into(),
+            conmon: "conmon".into(),
+            conmonrs: conmonrs.map(PathBuf::from),
+            runtime: "small-runtime".into(),
+            bare: "bare".into(),
+            sampler: "xtask".into(),
+        };
+        let measure = catalogue::ALL.iter().find(|measure| measure.name == name).unwrap();
+        programs.of(measure.rival, side).map(Path::to_owned)
+    }
+
+    #[test]
+    fn pods_are_compared_with_conmonrs_and_with_nobody_if_there_is_none() {
+        for pods in ["pod-memory", "pod-create", "pod-create-parked", "pod-log", "pod-end"] {
+            assert_eq!(of(pods, None, Side::Ours), Some("monitor".into()));
+            assert_eq!(of(pods, None, Side::Theirs), None);
+            assert_eq!(of(pods, Some("conmonrs"), Side::Theirs), Some("conmonrs".into()));
+        }
+        assert_eq!(of("start", Some("conmonrs"), Side::Theirs), Some("conmon".into()));
+    }
+
+    #[test]
+    fn a_program_is_found_from_other_folders_too() {
+        let found = there(Path::new("Cargo.toml"), "--ours");
+        assert!(found.is_ok_and(|path| path.is_absolute() && path.ends_with("Cargo.toml")));
+        let missing = there(Path::new("no/such"), "--conmonrs");
+        let message = "there is no no/such; install it, or name another with --conmonrs";
+        assert_eq!(missing, Err(message.into()));
+    }
 }
