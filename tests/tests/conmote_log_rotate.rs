@@ -33,9 +33,16 @@ fn backup(log: &Path, number: u32) -> PathBuf {
     PathBuf::from(format!("{}.{number}", log.display()))
 }
 
-/// The log and its backups, newest first.
+/// The log and its backups, newest first. A number is missing where the log-writer was killed between two renames, until
+/// the next rotation.
 fn files(log: &Path) -> Vec<PathBuf> {
-    let backups = (1..).map(|number| backup(log, number)).take_while(|path| path.exists());
+    let start = format!("{}.", log.file_name().unwrap().to_str().unwrap());
+    let names = fs::read_dir(log.parent().unwrap()).unwrap().flatten();
+    let names = names.map(|entry| entry.file_name().into_string().unwrap());
+    let mut numbers: Vec<u32> =
+        names.filter_map(|name| name.strip_prefix(&start)?.parse().ok()).collect();
+    numbers.sort_unstable();
+    let backups = numbers.into_iter().map(|number| backup(log, number));
     [log.to_owned()].into_iter().chain(backups).collect()
 }
 
