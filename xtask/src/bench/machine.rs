@@ -43,8 +43,8 @@ impl Machine {
                "command": self.command})
     }
 
-    /// `conmon 2.1.6`, from `conmon version 2.1.6`; `conmonrs 1.0.1`, from `version: 1.0.1`, or where figures of it were
-    /// recorded.
+    /// `conmon 2.1.6`, from `conmon version 2.1.6`; `conmonrs 1.0.1`, from `version: 1.0.1`, or because its
+    /// figures are the recorded ones.
     pub(crate) fn rival(&self, rival: Rival) -> String {
         match (rival, &self.conmonrs) {
             (Rival::Conmon, _) => self.conmon.replacen("version ", "", 1),

@@ -53,7 +53,7 @@ pub(crate) struct Args {
     /// how many containers, or pods, at once for memory, one look after the other (default: 10,100,500)
     #[argh(option, short = 'n', default = "Numbers(vec![10, 100, 500])")]
     containers: Numbers,
-    /// all these numbers of containers in all states, and of pods; else more than 100 only idle, and no more than 50 pods
+    /// all these numbers of containers in all states, and of pods; else more than 100 only idle, and at most 50 pods
     #[argh(switch)]
     full: bool,
     /// how many repetitions in each turn of a latency (default: 10)

@@ -1,5 +1,5 @@
-//! What conmonrs takes, as it was recorded once (issue 4 of this project): for runs that do not measure it themselves. It
-//! was a static build, on a virtual machine with two processors.
+//! What conmonrs takes, as it was recorded once (issue 4 of this project): for runs that do not measure it themselves.
+//! It was a static build, on a virtual machine with two processors.
 
 /// The program that these figures are of.
 pub(super) const PROGRAM: &str = "conmonrs 1.0.1";

@@ -8,7 +8,8 @@ use ::tests::pod::Server;
 use ::tests::{Container, Scratch};
 use std::path::PathBuf;
 
-/// Lets the container write all it has to; its log, the time, and the processor time of all that the server consists of.
+/// Lets the container write all it has to; its log, the time, and the processor time of the server with all
+/// its workers and roles.
 pub(super) fn written(container: &Container, scratch: &Scratch) -> Result<(PathBuf, Took)> {
     let groups = Groups::new();
     let mut server = Server::new(scratch).context("cannot prepare")?;
