@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tests::pod::{Pod, PodContainer, Server};
 use tests::{Container, Error, Scratch, wait};
 
-/// How long a connection is quiet before it is parked, where that is waited for each time, in ms.
+/// How long a connection is quiet before it is parked, where that is waited for, in ms.
 const PARK_MS: u32 = 30;
 
 /// Containers that a server has when it is told to end.
@@ -36,7 +36,7 @@ pub(crate) fn create_metrics(parked: bool) -> Vec<Metric> {
 pub(crate) fn create(args: &Args, parked: bool) -> Result<Vec<Option<f64>>> {
     let scratch = Scratch::new().context("cannot prepare")?;
     let bare = bare()?;
-    let pod = started(&scratch, &bare, parked.then_some(PARK_MS)).context("no pod")?;
+    let pod = started(&scratch, &bare, parked).context("no pod")?;
     let (mut calls, mut alone) = (vec![], vec![]);
     // The first call finds everything cold.
     for repetition in 0..=args.repetitions {
@@ -81,7 +81,7 @@ pub(crate) fn end_metrics(_: &Args) -> Vec<Metric> {
 /// From the signal to the end of the server, which has killed its containers and recorded their ends.
 pub(crate) fn end(_: &Args, _: Side) -> Result<Vec<Option<f64>>> {
     let scratch = Scratch::new().context("cannot prepare")?;
-    let pod = started(&scratch, &bare()?, None).context("no pod")?;
+    let pod = started(&scratch, &bare()?, false).context("no pod")?;
     let containers: tests::Result<Vec<PodContainer>> =
         (0..CONTAINERS).map(|_| pod.create(&Container::new(["-"]))).collect();
     let containers = containers.context("cannot create a container")?;
@@ -93,14 +93,15 @@ pub(crate) fn end(_: &Args, _: Side) -> Result<Vec<Option<f64>>> {
 }
 
 /// A server over the least runtime.
-fn started<'a>(scratch: &'a Scratch, bare: &str, park_ms: Option<u32>) -> tests::Result<Pod<'a>> {
+fn started<'a>(scratch: &'a Scratch, bare: &str, parked: bool) -> tests::Result<Pod<'a>> {
     let mut server = Server::new(scratch)?;
     server.runtime = bare.into();
-    match park_ms {
-        Some(time) => server.env("CONMOTE_PARK_MS", time),
-        None => server,
-    }
-    .start()
+    if parked { parking_soon(server).start() } else { server.start() }
+}
+
+/// A server that parks a quiet connection sooner than others do; conmonrs has no worker and takes no notice.
+pub(super) fn parking_soon(server: Server<'_>) -> Server<'_> {
+    server.env("CONMOTE_PARK_MS", PARK_MS)
 }
 
 /// Waits until the container's exit file is there and says that it was killed.

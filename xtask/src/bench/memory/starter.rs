@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::super::cgroup::{Groups, born};
-use super::super::pod::at_rest;
+use super::super::pod::{at_rest, parking_soon};
 use super::state::State;
 use tests::pod::{Pod, Server};
 use tests::{Call, Client, Container, Result, Scratch, Session};
@@ -80,7 +80,8 @@ impl<'a> Starter<'a> {
     fn pod(&self) -> Result<Held<'a>> {
         let mut server = Server::new(self.scratch)?;
         server.runtime = self.runtime.clone();
-        let pod = born(self.groups, || server.start())?;
+        // A long wait would be one more chance for others to disturb.
+        let pod = born(self.groups, || parking_soon(server).start())?;
         for _ in 0..CONTAINERS {
             pod.running(&self.container())?;
         }
