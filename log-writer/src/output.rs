@@ -86,7 +86,8 @@ impl Role {
         let begin = stream.owed();
         stream.logged += new;
         stream.held = keep;
-        if len == CHUNK {
+        // Writes of other sizes than pages fill a pipe with fewer bytes.
+        if len > CHUNK / 2 {
             stream.make_room();
         }
         if filed.renewed {
