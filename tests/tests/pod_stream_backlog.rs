@@ -10,7 +10,7 @@ use tests::network::Network;
 use tests::pod::Server;
 use tests::process::field;
 use tests::tunnel::Tunnel;
-use tests::{Result, Scratch, ours_only, wait};
+use tests::{Container, Result, Scratch, ours_only, wait};
 use tungstenite::Message;
 
 /// Somebody who has not got further for so long is stopped.
@@ -96,6 +96,23 @@ fn a_client_that_does_not_read_the_answers_to_its_pings_is_stopped() -> Result {
     let all = sent.len();
     tunnel.until("the last answers", |tunnel| tunnel.pings.len() >= all)?;
     assert!(tunnel.pings == sent);
+    Ok(())
+}
+
+#[test]
+fn pings_whose_answers_nobody_reads_take_no_memory() -> Result {
+    ours_only!();
+    let scratch = Scratch::new()?;
+    let pod = Server::new(&scratch)?.start()?;
+    let container = pod.running(&Container::sh("exec sleep 1000"))?;
+    let mut stream = pod.stream(&container.stream(["sleep", "1000"]))?;
+    // A final ping (RFC 6455 section 5.2) of 125 bytes, masked with zeros.
+    let ping = [&[0x89, 0x80 | 125, 0, 0, 0, 0][..], &[b'x'; 125]].concat();
+    let many = ping.repeat(8192);
+    for _ in 0..64 {
+        stream.send_garbage(&many)?;
+    }
+    assert!(memory(&scratch) < SMALL, "{} kB", memory(&scratch));
     Ok(())
 }
 

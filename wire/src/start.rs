@@ -22,10 +22,11 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    /// Reads the initial stack: argc, argv, NULL, environment, NULL.
+    /// Reads what the initial stack begins with: argc, argv, NULL, environment,
+    /// NULL.
     ///
     /// # Safety
-    /// `stack` is the stack pointer at process entry (System V ABI, 3.4.1).
+    /// That is at `stack`, as at process entry (System V ABI, 3.4.1).
     pub unsafe fn new(stack: *const usize) -> Self {
         // SAFETY: argc is there, followed by argc pointers and a NULL.
         let environment = unsafe { stack.add(*stack + 2) };
@@ -99,12 +100,13 @@ macro_rules! program {
             options(att_syntax)
         );
 
-        /// Called by `_start`, relocated, with the initial stack pointer.
+        /// Called by `_start`, relocated, with where argc, arguments and environment
+        /// are. Unlike on the initial stack, no auxiliary vector follows.
         #[allow(unsafe_code)]
         // SAFETY: the only function of that name in this program.
         #[unsafe(no_mangle)]
         extern "C" fn rust_start(stack: *const usize) -> ! {
-            // SAFETY: `_start` passes what the kernel gave it.
+            // SAFETY: `_start` passes what the kernel gave it, or a copy.
             let arguments = unsafe { $crate::start::Arguments::new(stack) };
             $crate::start::set_name($name);
             $crate::sys::exit($main(arguments))

@@ -39,7 +39,7 @@ _start:
 6:      addq    $24, %rdx
         jmp     5b
         # The kernel leaves a gap of random length, up to two pages, between the
-        # strings and the pointers to them (ASLR). Moved up, behind the lowest
+        # strings and the pointers to them (ASLR). Moved up, to below the lowest
         # string, the pointers and all frames are as few pages as can be.
 7:      movq    8(%rbx), %rdi           # argv[0], or null
         movq    (%rbx), %rcx

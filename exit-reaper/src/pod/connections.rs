@@ -39,8 +39,11 @@ impl Hub {
 
     /// Resumes accepting.
     pub(super) fn watch_connections(&mut self) {
-        if let Some(listener) = self.pod.as_ref().and_then(|pod| pod.listener.as_ref()) {
-            let _ = self.events.add(listener, Source::Rpc.token(), EventFlags::IN);
+        let Some(pod) = &mut self.pod else { return };
+        if let Some(listener) = &pod.listener
+            && self.events.add(listener, Source::Rpc.token(), EventFlags::IN).is_err()
+        {
+            pod.accept_at = Some(self.now + PAUSE_MS);
         }
     }
 

@@ -95,7 +95,12 @@ impl Hub {
             let Some(pod) = &mut hub.pod else { return };
             let Some(door) = pod.tables.doors.get_mut(key) else { return };
             if door.accept_at.take_if(|at| *at <= now).is_some() {
-                let _ = hub.watch_door(key);
+                if hub.watch_door(key).is_err()
+                    && let Some(door) =
+                        hub.pod.as_mut().and_then(|pod| pod.tables.doors.get_mut(key))
+                {
+                    door.accept_at = Some(now + ACCEPT_PAUSE_MS);
+                }
                 hub.accept_door(key);
             }
         });

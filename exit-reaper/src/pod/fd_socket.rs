@@ -11,7 +11,7 @@ use rustix::net::Shutdown;
 use rustix::process::Pid;
 use wire::event::EventFlags;
 use wire::record::Tag;
-use wire::sys::{Mask, SIGINT, SIGPIPE, SIGTERM};
+use wire::sys::{Mask, SIGINT, SIGPIPE, SIGQUIT, SIGTERM};
 use wire::{AsFd, Errno, Link, Message, OwnedFd, Record};
 
 /// The fd socket of a server.
@@ -73,7 +73,7 @@ impl Hub {
         self.events.remove(socket);
         let turn = pod.fd_socket.turn;
         pod.fd_socket.turn = turn.wrapping_add(1);
-        let blocked = Mask::of(&[SIGPIPE, SIGINT, SIGTERM]);
+        let blocked = Mask::of(&[SIGPIPE, SIGINT, SIGTERM, SIGQUIT]);
         let names = [c"conmonrs", c"serve-fds"];
         let started = spawn(&pod.program, names, blocked, self.environment)
             .and_then(|(link, pid)| {

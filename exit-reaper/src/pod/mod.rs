@@ -83,6 +83,8 @@ pub(crate) struct Pod {
     accept_at: Option<u64>,
     /// When to try again to start workers.
     start_at: Option<u64>,
+    /// What killed workers have left, until somebody can be started for it.
+    ledgers: heapless::Vec<OwnedFd, 4>,
     /// When the server ends at the latest; `None`: nobody has asked.
     stop_by: Option<u64>,
     /// How many connections have had to wait for a worker so far.
@@ -108,6 +110,7 @@ impl Pod {
             record,
             accept_at: None,
             start_at: None,
+            ledgers: heapless::Vec::new(),
             stop_by: None,
             waits: 0,
             fd_socket: FdSocket::new(),
@@ -212,6 +215,7 @@ impl Hub {
             self.watch_connections();
         }
         if start {
+            self.clean_up_again();
             self.serve_waiting();
         }
         if fds {

@@ -89,8 +89,14 @@ impl Hub {
             let Some(pod) = &mut hub.pod else { return };
             let Some(stream) = pod.tables.streams.get_mut(key) else { return };
             let look = stream.look_at.take_if(|at| *at <= now).is_some();
-            if stream.until <= now || (look && hub.watch_stream(key).is_err()) {
+            if stream.until <= now {
                 hub.drop_stream(key);
+            } else if look
+                && hub.watch_stream(key).is_err()
+                && let Some(stream) =
+                    hub.pod.as_mut().and_then(|pod| pod.tables.streams.get_mut(key))
+            {
+                stream.look_at = Some(now + PAUSE_MS);
             }
         });
     }

@@ -1,6 +1,6 @@
 //! Workers: what they are given, and what they ask for.
 
-use super::{MAX_SESSIONS, MAX_WORKERS, Pod};
+use super::{MAX_SESSIONS, MAX_WORKERS, PAUSE_MS, Pod};
 use crate::container::{Client, Container};
 use crate::hub::{Hub, Source, unexpected};
 use crate::life::State;
@@ -109,10 +109,11 @@ impl Hub {
         };
         if let Some(worker) = pod.tables.workers.get(key) {
             let token = Source::Worker(key).token();
-            if self.events.add(&worker.link, token, EventFlags::IN).is_err() {
+            if let Err(error) = self.events.add(&worker.link, token, EventFlags::IN) {
                 // Its requests would never be heard.
                 kill(pid);
-                self.lose_worker(key);
+                pod.tables.workers.remove(key);
+                return Err(error);
             }
         }
         Ok(())
@@ -154,11 +155,7 @@ impl Hub {
             }
             (Message::Find, Some(record)) => self.answer_find(from, &record),
             (Message::Listen { container, closes }, Some(socket)) => {
-                // Of one that ended longer ago nobody would close it any more.
-                let open = |container: &Container| {
-                    matches!(container.state, State::Running | State::Killed | State::Draining)
-                };
-                let answer = if !self.tables.containers.get(container).is_some_and(open) {
+                let answer = if !self.tables.containers.get(container).is_some_and(takes_clients) {
                     Message::NotFound
                 } else if self.open_door(container, socket, closes).is_ok() {
                     Message::Done
@@ -195,7 +192,10 @@ impl Hub {
 
     /// Makes the other side of a socket a client of a container.
     fn join(&mut self, key: Key, socket: OwnedFd) -> Message {
-        let Some(container) = self.tables.containers.get(key) else { return Message::NotFound };
+        let container = self.tables.containers.get(key);
+        let Some(container) = container.filter(|found| takes_clients(found)) else {
+            return Message::NotFound;
+        };
         if self.tables.clients.is_full() {
             return Message::Refused;
         }
@@ -273,13 +273,29 @@ impl Hub {
             worker.ledger
         });
         let (goes_on, starts) = (!pod.stops(), pod.start_at.is_none());
-        if let Some(ledger) = ledger.filter(|ledger| goes_on && !is_empty(ledger))
-            && let Err(error) = self.try_worker(Work::CleanUp(&ledger))
-        {
-            wire::error!(crate::NAME, "cannot clean up after a killed worker: {error}");
+        if let Some(ledger) = ledger.filter(|ledger| goes_on && !is_empty(ledger)) {
+            self.clean_up(ledger);
         }
         if starts {
             self.serve_waiting();
+        }
+    }
+
+    /// Has somebody clean up after a worker that was killed.
+    fn clean_up(&mut self, ledger: OwnedFd) {
+        if !self.start_worker(Work::CleanUp(&ledger))
+            && let Some(pod) = &mut self.pod
+        {
+            let _ = pod.ledgers.push(ledger);
+            pod.start_at = Some(self.now + PAUSE_MS);
+        }
+    }
+
+    /// The same for those after whom nobody could be started to clean up.
+    pub(super) fn clean_up_again(&mut self) {
+        let ledgers = self.pod.as_mut().map(|pod| core::mem::take(&mut pod.ledgers));
+        for ledger in ledgers.unwrap_or_default() {
+            self.clean_up(ledger);
         }
     }
 
@@ -304,6 +320,12 @@ impl Hub {
 /// needs none.
 fn send(worker: &Worker, message: &Message, fds: &[BorrowedFd<'_>]) {
     let _ = worker.link.send(message, fds);
+}
+
+/// Whether somebody will close the socket of a client of this container: of one
+/// that ended longer ago nobody does.
+fn takes_clients(container: &Container) -> bool {
+    matches!(container.state, State::Running | State::Killed | State::Draining)
 }
 
 fn is_empty(file: &OwnedFd) -> bool {

@@ -9,7 +9,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use wire::Link;
 
-use super::hub::Hub;
+use super::hub::{Hub, NOT_FOUND};
 use super::ledger::{self, Unfinished};
 use super::{containers, spawn, worker};
 use crate::inherited::text;
@@ -36,8 +36,9 @@ fn clean_up() -> Result<(), String> {
     for Unfinished { request, runtime } in ledger::unfinished(&ledger) {
         // It has been killed with the worker, but may not have noticed yet.
         runtime.into_iter().for_each(wait_for_end);
-        // What the hub has is watched and recorded like any other.
-        if hub.find(&request.id).is_err() {
+        // What the hub has is watched and recorded like any other; a hub that
+        // does not say has other worries.
+        if hub.find(&request.id).is_err_and(|why| why == NOT_FOUND) {
             log::warn!("a worker was killed while it had {} created: removing that", request.id);
             containers::remove(&settings, &request);
         }

@@ -25,6 +25,8 @@ use crate::terminal::ConsoleSocket;
 
 /// The answer's status when the runtime has failed.
 const RUNTIME_FAILED: i32 = -2;
+/// How long the runtime may take to start the command of a streaming session.
+const FOR_SESSION: Duration = Duration::from_secs(60);
 /// The answer's status when the time was up.
 const TIMED_OUT: i32 = -3;
 /// The answer's status when nobody knows how the command ended.
@@ -114,9 +116,14 @@ pub fn launch(
     };
     let stdin = take(&mut fds, FdSet::STDIN);
     log::debug!("calling {}", runtime::display(&settings.runtime, &args));
-    // A runtime that hangs does not make a command with a timeout hang.
-    let bound = spawn::PATIENCE.max(Duration::from_secs(request.timeout_sec));
-    let kill_at = Instant::now().checked_add(bound).filter(|_| request.timeout_sec > 0);
+    // A runtime that hangs does not make a command with a timeout hang, nor a
+    // session that nobody can call off.
+    let bound = match call {
+        Some(_) => spawn::PATIENCE.max(Duration::from_secs(request.timeout_sec)),
+        None => FOR_SESSION,
+    };
+    let bounded = request.timeout_sec > 0 || call.is_none();
+    let kill_at = Instant::now().checked_add(bound).filter(|_| bounded);
     let env = &request.env_vars;
     let mut runtime = spawn::start(settings, &args, env, stdio.into(), call, kill_at)?;
     let outputs = [FdSet::STDOUT, FdSet::STDERR];

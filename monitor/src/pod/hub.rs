@@ -15,7 +15,7 @@ use crate::inherited::text;
 /// What there is to say when the hub gives no answers any more.
 pub const ENDING: &str = "the server is ending";
 /// What there is to say of an id that is no container's, or not any more.
-const NOT_FOUND: &str = "child not available";
+pub(super) const NOT_FOUND: &str = "child not available";
 
 /// The hub, seen from a worker.
 #[derive(Debug)]

@@ -125,7 +125,10 @@ fn run(args: &[OsString], files: &Files) -> Result<(), Failure> {
 fn adopt(hub: &Hub, files: &Files) -> Result<(), String> {
     let path = files.pid_file();
     let pid = fs::read_to_string(&path).ok().and_then(|text| text.parse().ok());
-    let pid: i32 = pid.ok_or_else(|| format!("no process id in {}", path.display()))?;
+    let Some(pid) = pid else {
+        files.remove();
+        return Err(format!("no process id in {}", path.display()));
+    };
     let adopted = seal(&files.record())
         .and_then(|record| hub.adopt(&Container { pid: Some(pid), record, fds: Vec::new() }));
     if adopted.is_err() {

@@ -15,12 +15,12 @@ use crate::pod::types::ServeAttachContainerRequest;
 /// Serves a client until the container has ended or the client goes, which the
 /// container does not notice.
 pub fn serve(
-    hub: &Hub,
+    joined: Result<Process, String>,
     request: &ServeAttachContainerRequest,
     socket: &mut Socket,
     ending: &OwnedFd,
 ) -> End {
-    match begin(hub, request) {
+    match joined {
         Ok(process) => Session::new(socket, ending, process).run(),
         Err(why) => {
             // It has ended since the session was asked for, most likely.
@@ -30,7 +30,11 @@ pub fn serve(
     }
 }
 
-fn begin(hub: &Hub, request: &ServeAttachContainerRequest) -> Result<Process, String> {
+/// Becomes a client of the container.
+///
+/// # Errors
+/// There is no such container, or no socket can be made.
+pub fn join(hub: &Hub, request: &ServeAttachContainerRequest) -> Result<Process, String> {
     let container = hub.find(&request.id)?;
     let pair = || -> Result<(OwnedFd, OwnedFd, OwnedFd), Errno> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;

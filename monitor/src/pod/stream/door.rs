@@ -1,5 +1,5 @@
 //! Waiting for the client that has the token. Whoever else connects is
-//! refused, and delays nobody.
+//! refused, and delays nobody; of too many at once the oldest go.
 
 use std::time::{Duration, Instant};
 

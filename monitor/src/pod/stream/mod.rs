@@ -77,6 +77,11 @@ fn serve() -> Result<(), String> {
         Met::Over => return Ok(()),
     };
     drop((listener, request_fd));
+    // First: a client that has the answer sees all that is printed from then on.
+    let joined = match &request.job {
+        Job::Attach(request) => Some(attach::join(&hub, request)),
+        Job::Exec(_) | Job::PortForward(_) => None,
+    };
     if tcp.write_all(opening.answer.as_bytes()).is_err() {
         return Ok(());
     }
@@ -85,7 +90,10 @@ fn serve() -> Result<(), String> {
         Job::Exec(request) => {
             exec::serve(&settings, &hub, request, &mut socket, opening.protocol, &ending)
         }
-        Job::Attach(request) => attach::serve(&hub, request, &mut socket, &ending),
+        Job::Attach(request) => {
+            let joined = joined.unwrap_or_else(|| attach::join(&hub, request));
+            attach::serve(joined, request, &mut socket, &ending)
+        }
         Job::PortForward(path) => forward::serve(path, &opening, &mut socket, &ending),
     };
     let (code, reason) = closing(&end);

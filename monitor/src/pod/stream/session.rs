@@ -10,7 +10,7 @@ use wire::OwnedFd;
 use super::input::Input;
 use super::output::{Output, Piece, channel};
 use super::resize;
-use super::socket::{Received, Socket};
+use super::socket::{Received, STUCK, Socket};
 use super::wait::{found, wait};
 use crate::pod::exec::read_status;
 
@@ -22,8 +22,6 @@ const TURN: usize = 32;
 const GRACE: Duration = Duration::from_millis(50);
 /// How long that may go on printing.
 const MAX_GRACE: Duration = Duration::from_secs(1);
-/// How long a client may read nothing of what an ended command has left.
-const STUCK: Duration = Duration::from_secs(30);
 /// How long a session goes on when the server ends: its process is killed, and
 /// the client is to learn that.
 const HURRY: Duration = Duration::from_secs(1);
@@ -225,6 +223,7 @@ impl<'a> Session<'a> {
         for _ in 0..TURN {
             match self.socket.receive() {
                 Received::Message(message) => self.take(&message),
+                Received::Other => {}
                 Received::Nothing => {
                     self.unread = false;
                     return None;
@@ -272,6 +271,8 @@ impl<'a> Session<'a> {
             if was_stuck {
                 ended.last = now;
             }
+            // Whoever holds the other end may have taken some of it back.
+            ended.owed = ended.owed.min(self.process.outputs.iter().map(Output::waiting).sum());
             let all = self.process.outputs.is_empty();
             let silent = ended.last + GRACE <= now || ended.since + MAX_GRACE <= now;
             if all || (ended.owed == 0 && silent) {

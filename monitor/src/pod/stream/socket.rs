@@ -19,6 +19,12 @@ const MAX_MESSAGE: usize = 1 << 20;
 /// What is read from the connection at once, in bytes.
 const READ: usize = 64 * 1024;
 
+/// What may wait to be written, in bytes: a client that sends pings and reads
+/// no answers gets no more of them.
+const MAX_UNWRITTEN: usize = 2 << 20;
+
+/// How long a client that reads nothing may keep what is over.
+pub const STUCK: Duration = Duration::from_secs(30);
 /// How long a client may take to answer that the session is closed.
 const CLOSING: Duration = Duration::from_secs(5);
 /// The same when the server ends.
@@ -37,6 +43,8 @@ pub struct Socket {
 pub enum Received {
     /// A message, which is not empty.
     Message(Bytes),
+    /// Something that is not for us: pings, which are answered by now, say.
+    Other,
     /// Nothing just now.
     Nothing,
     /// The client has gone, or has closed the session.
@@ -50,6 +58,7 @@ impl Socket {
     pub fn new(tcp: Tcp, rest: Vec<u8>) -> Self {
         let config = WebSocketConfig::default()
             .read_buffer_size(READ)
+            .max_write_buffer_size(MAX_UNWRITTEN)
             .max_message_size(Some(MAX_MESSAGE))
             .max_frame_size(Some(MAX_MESSAGE));
         let web = WebSocket::from_partially_read(tcp, rest, Role::Server, Some(config));
@@ -92,35 +101,33 @@ impl Socket {
 
     /// The next message.
     pub fn receive(&mut self) -> Received {
-        loop {
-            return match self.web.read() {
-                Ok(Message::Binary(bytes)) if !bytes.is_empty() => Received::Message(bytes),
-                Ok(Message::Close(_)) => Received::Gone,
-                // Pings are answered by now.
-                Ok(_) => continue,
-                Err(error) if would_block(&error) => Received::Nothing,
-                Err(Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)) => Received::Gone,
-                Err(
-                    error @ (Error::Capacity(_)
-                    | Error::Protocol(_)
-                    | Error::Utf8(_)
-                    | Error::WriteBufferFull(_)),
-                ) => Received::Wrong(error.to_string()),
-                Err(_) => Received::Gone,
-            };
+        match self.web.read() {
+            Ok(Message::Binary(bytes)) if !bytes.is_empty() => Received::Message(bytes),
+            Ok(Message::Close(_)) => Received::Gone,
+            Ok(_) => Received::Other,
+            Err(error) if would_block(&error) => Received::Nothing,
+            Err(Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)) => Received::Gone,
+            Err(
+                error @ (Error::Capacity(_)
+                | Error::Protocol(_)
+                | Error::Utf8(_)
+                | Error::WriteBufferFull(_)),
+            ) => Received::Wrong(error.to_string()),
+            Err(_) => Received::Gone,
         }
     }
 
     /// Says that the session is over, and waits for the client to have read all
-    /// of it; not for long, and in a hurry when the server ends.
+    /// of it, and to answer; not for ever, and in a hurry when the server ends.
     pub fn close(mut self, code: u16, reason: &str, ending: &OwnedFd) {
         let frame = CloseFrame { code: CloseCode::from(code), reason: reason.into() };
         let _ = self.web.close(Some(frame));
-        let mut until = Instant::now() + CLOSING;
-        let mut hurried = false;
+        let mut until = Instant::now() + STUCK;
+        let (mut hurried, mut said) = (false, false);
         while Instant::now() < until {
             loop {
                 match self.web.read() {
+                    Ok(_) if until <= Instant::now() => return,
                     Ok(_) => {}
                     Err(error) if would_block(&error) => break,
                     Err(_) => return,
@@ -128,6 +135,10 @@ impl Socket {
             }
             if !self.flush() {
                 return;
+            }
+            if !self.pending && !said {
+                said = true;
+                until = until.min(Instant::now() + CLOSING);
             }
             let mut flags = PollFlags::IN;
             flags.set(PollFlags::OUT, self.pending);

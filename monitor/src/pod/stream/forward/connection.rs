@@ -91,7 +91,8 @@ impl Connection {
     pub fn waits_for(&self, hear: bool) -> PollFlags {
         let mut flags = PollFlags::empty();
         flags.set(PollFlags::IN, hear && self.connected && !self.heard_all);
-        flags.set(PollFlags::OUT, !self.waiting.is_empty() || (hear && !self.connected));
+        // Until it is connected, being so is told as room, and what it has to say then may be an error.
+        flags.set(PollFlags::OUT, if self.connected { !self.waiting.is_empty() } else { hear });
         flags
     }
 

@@ -1,6 +1,6 @@
 //! A session at work: one loop, in which nothing blocks but waiting.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags};
 use wire::OwnedFd;
@@ -8,7 +8,7 @@ use wire::OwnedFd;
 use super::connection::{Connection, Heard};
 use super::protocol::{Asked, Protocol};
 use crate::pod::stream::session::End;
-use crate::pod::stream::socket::{Received, Socket};
+use crate::pod::stream::socket::{Received, STUCK, Socket};
 use crate::pod::stream::wait::{found, wait};
 
 /// Messages of a client that are read before others get their turn.
@@ -17,8 +17,6 @@ const TURN: usize = 32;
 const MAX_WAITING: usize = 1 << 20;
 /// Most bytes that wait for a client that goes on sending; it has to read then.
 const MAX_KEPT: usize = 64 * 1024;
-/// How long a client that reads nothing may keep what is over.
-const STUCK: Duration = Duration::from_secs(30);
 
 /// A session.
 pub struct Relay<'a> {
@@ -56,7 +54,10 @@ impl<'a> Relay<'a> {
             if self.protocol.is_over() && !self.owes() {
                 return End::Done;
             }
-            let Some((client, ready)) = self.wait() else { return End::ServerEnds };
+            let (client, ready) = match self.wait() {
+                Ok(ready) => ready,
+                Err(end) => return end,
+            };
             if let Some(end) = self.read_client(client) {
                 return end;
             }
@@ -68,8 +69,8 @@ impl<'a> Relay<'a> {
     }
 
     /// Waits for something to do: what of the client, and for which
-    /// connections. `None`: the server ends.
-    fn wait(&mut self) -> Option<(PollFlags, Vec<u32>)> {
+    /// connections. An error is the session's end.
+    fn wait(&mut self) -> Result<(PollFlags, Vec<u32>), End> {
         let (full, owes) = (self.is_full(), self.owes());
         let mut flags = PollFlags::RDHUP;
         flags.set(PollFlags::IN, !full);
@@ -84,23 +85,20 @@ impl<'a> Relay<'a> {
                 polled.push(PollFd::new(connection.fd(), flags));
             }
         }
-        let over = self.protocol.is_over();
-        let until = match self.unread && !full {
-            true => Some(Instant::now()),
-            false => over.then(|| Instant::now() + STUCK),
-        };
+        let stuck_at = self.protocol.is_over().then(|| Instant::now() + STUCK);
+        let until = if self.unread && !full { Some(Instant::now()) } else { stuck_at };
         wait(&mut polled, until);
         if !found(&polled, 0).is_empty() {
-            return None;
+            return Err(End::ServerEnds);
         }
         let client = found(&polled, 1);
         places.retain(|(_, at)| !found(&polled, *at).is_empty());
         let ready = places.into_iter().map(|(number, _)| number).collect();
-        if over && client.is_empty() && owes {
+        if stuck_at.is_some_and(|at| at <= Instant::now()) && client.is_empty() && owes {
             // It has read nothing for that long.
-            return None;
+            return Err(End::Dropped);
         }
-        Some((client, ready))
+        Ok((client, ready))
     }
 
     /// Whether nothing more of the client's can be taken just now.
@@ -145,6 +143,7 @@ impl<'a> Relay<'a> {
                         return Some(End::Wrong(why));
                     }
                 }
+                Received::Other => {}
                 Received::Nothing => {
                     self.unread = false;
                     return None;
