@@ -2,36 +2,25 @@
 //! removed, as nobody has been told of it. The hub starts this program when
 //! such a worker's ledger is not empty.
 
-use std::process::ExitCode;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
-use wire::Link;
+use wire::Message;
 
 use super::hub::{Hub, NOT_FOUND};
 use super::ledger::{self, Unfinished};
 use super::{containers, spawn, worker};
-use crate::inherited::text;
 
 /// The argument that makes the program clean up.
 pub const WORD: &str = "clean-up";
 
-/// Cleans up; the link to the hub is standard input. Fails when it was not
-/// started by a hub, or the system refuses what it needs.
-pub fn run() -> ExitCode {
-    match clean_up() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(text) => {
-            eprintln!("conmonrs: {text}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn clean_up() -> Result<(), String> {
-    let link = wire::sys::take_inherited(0).map_err(text)?;
-    let (hub, ledger, record) = Hub::for_clean_up(Link::over(link))?;
+/// Cleans up.
+///
+/// # Errors
+/// It was not started by a hub, or the system refuses what it needs.
+pub fn clean_up() -> Result<(), String> {
+    let (hub, [ledger, record]) = Hub::started_for(Message::CleanUp)?;
     let settings = worker::settings(&record)?;
     for Unfinished { request, runtime } in ledger::unfinished(&ledger) {
         // It has been killed with the worker, but may not have noticed yet.

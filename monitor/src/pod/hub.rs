@@ -12,6 +12,8 @@ use wire::{AsFd, BorrowedFd, Errno, FdSet, Fds, Key, Link, Message, OwnedFd};
 use crate::handover::{self, Container};
 use crate::inherited::text;
 
+/// What there is to say when somebody else started this process.
+pub(super) const NOT_STARTED: &str = "not started by exit-reaper on fd 0";
 /// What there is to say when the hub gives no answers any more.
 pub const ENDING: &str = "the server is ending";
 /// What there is to say of an id that is no container's, or not any more.
@@ -35,52 +37,18 @@ pub struct Found {
 }
 
 impl Hub {
-    /// Over the link that this process was started with, and the connection
-    /// and record that are the first message on it.
+    /// Over the link that this process was started with, its standard input;
+    /// with the descriptors of the first message on it, which is to be `wanted`.
     ///
     /// # Errors
-    /// When it was not started by a hub.
-    pub fn new(link: Link) -> Result<(Self, OwnedFd, OwnedFd), String> {
+    /// When it was not started by a hub, or for something else.
+    pub fn started_for<const N: usize>(wanted: Message) -> Result<(Self, [OwnedFd; N]), String> {
+        let link = Link::over(wire::sys::take_inherited(0).map_err(text)?);
         let (message, fds) = receive(&link)?;
-        let mut fds = fds.into_iter();
-        match (message, fds.next(), fds.next()) {
-            (Message::Serve, Some(connection), Some(record)) => {
-                Ok((Hub { link: Mutex::new(link) }, connection, record))
-            }
-            _ => Err("not started by exit-reaper on fd 0".into()),
-        }
-    }
-
-    /// Over the link that this process was started with, to clean up; with the
-    /// ledger of the worker that is gone, and the server's record.
-    ///
-    /// # Errors
-    /// When it was not started by a hub.
-    pub fn for_clean_up(link: Link) -> Result<(Self, OwnedFd, OwnedFd), String> {
-        let (message, fds) = receive(&link)?;
-        let mut fds = fds.into_iter();
-        match (message, fds.next(), fds.next()) {
-            (Message::CleanUp, Some(ledger), Some(record)) => {
-                Ok((Hub { link: Mutex::new(link) }, ledger, record))
-            }
-            _ => Err("not started by exit-reaper on fd 0".into()),
-        }
-    }
-
-    /// Over the link that this process was started with, for a streaming
-    /// session; with where its client connects, the record of what it is, and
-    /// the server's record.
-    ///
-    /// # Errors
-    /// When it was not started by a hub.
-    pub fn for_stream(link: Link) -> Result<(Self, OwnedFd, OwnedFd, OwnedFd), String> {
-        let (message, fds) = receive(&link)?;
-        let mut fds = fds.into_iter();
-        match (message, fds.next(), fds.next(), fds.next()) {
-            (Message::ServeStream, Some(listener), Some(request), Some(record)) => {
-                Ok((Hub { link: Mutex::new(link) }, listener, request, record))
-            }
-            _ => Err("not started by exit-reaper on fd 0".into()),
+        let fds: Vec<OwnedFd> = fds.into_iter().collect();
+        match fds.try_into() {
+            Ok(fds) if message == wanted => Ok((Hub { link: Mutex::new(link) }, fds)),
+            _ => Err(NOT_STARTED.into()),
         }
     }
 

@@ -5,8 +5,9 @@
 //! starts [`worker`]s, which serve connections with [`rpc`], and do in
 //! [`methods`] what is asked of them: whatever has to stay goes to the hub
 //! ([`hub`]).
-//! Two more processes of ours there may be: the fd server ([`fds`]), and for a
-//! moment the one that makes [`namespaces`].
+//! More processes of ours there may be: one for each streaming session
+//! ([`stream`]), the fd server ([`fds`]), and for a moment the one that makes
+//! [`namespaces`], or cleans up after a worker ([`clean_up`]).
 
 pub mod arguments;
 pub mod attach;
@@ -46,19 +47,28 @@ use crate::inherited;
 /// name: starts a server, or works for one.
 pub fn run(args: &[OsString]) -> ExitCode {
     match args.split_first() {
-        Some((word, _)) if word == worker::WORD => return worker::run(),
-        Some((word, _)) if word == clean_up::WORD => return clean_up::run(),
-        Some((word, _)) if word == fds::server::WORD => return fds::server::run(),
+        Some((word, _)) if word == worker::WORD => return ended(worker::serve()),
+        Some((word, _)) if word == stream::WORD => return ended(stream::serve()),
+        Some((word, _)) if word == fds::server::WORD => return ended(fds::server::serve()),
+        Some((word, _)) if word == clean_up::WORD => return ended(clean_up::clean_up()),
         Some((word, rest)) if word == namespaces::WORD => return namespaces::run_for_worker(rest),
         _ => {}
-    }
-    if args.first().is_some_and(|word| word == stream::WORD) {
-        return stream::run();
     }
     let inherited_fds = inherited::list();
     match cli::read(args).and_then(|command| begin(command, &inherited_fds)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(stop) => stop.report(),
+    }
+}
+
+/// The exit status of a process that the hub has started.
+fn ended(work: Result<(), String>) -> ExitCode {
+    match work {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(text) => {
+            eprintln!("conmonrs: {text}");
+            ExitCode::FAILURE
+        }
     }
 }
 

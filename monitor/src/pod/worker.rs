@@ -1,12 +1,11 @@
 //! A worker: serves one connection for as long as it is busy, gives it back to
 //! the hub, and is gone.
 
-use std::process::ExitCode;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags};
 use rustix::net::Shutdown;
-use wire::{Link, OwnedFd, Record};
+use wire::{Message, OwnedFd, Record};
 
 use super::hub::Hub;
 use super::methods::Methods;
@@ -24,21 +23,12 @@ const PARK_MS: u64 = 3_000;
 /// The variable that names another time, for tests.
 const PARK_VARIABLE: &str = "CONMOTE_PARK_MS";
 
-/// Runs the worker, whose link to the hub is its standard input. Fails when it
-/// was not started by a hub, or the system refuses what it needs.
-pub fn run() -> ExitCode {
-    match serve() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(text) => {
-            eprintln!("conmonrs: {text}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn serve() -> Result<(), String> {
-    let link = wire::sys::take_inherited(0).map_err(text)?;
-    let (hub, connection, record) = Hub::new(Link::over(link))?;
+/// Serves a connection until it is quiet, or gone.
+///
+/// # Errors
+/// It was not started by a hub, or the system refuses what it needs.
+pub fn serve() -> Result<(), String> {
+    let (hub, [connection, record]) = Hub::started_for(Message::Serve)?;
     let settings = settings(&record)?;
     stop_with(&hub, &connection).map_err(text)?;
     let copy = rustix::io::fcntl_dupfd_cloexec(&connection, 3).map_err(text)?;

@@ -3,7 +3,6 @@
 //! connection; it ends with the last one.
 
 use std::mem::MaybeUninit;
-use std::process::ExitCode;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{IoSlice, IoSliceMut};
@@ -17,6 +16,7 @@ use wire::{AsFd, Errno, Link, Message, OwnedFd};
 use super::protocol::{self, MAX_FDS, MAX_LEN, Request};
 use super::slots::{Connection, Slots};
 use crate::inherited::text;
+use crate::pod::hub::NOT_STARTED;
 
 /// The argument that makes the program the fd server.
 pub const WORD: &str = "serve-fds";
@@ -44,23 +44,15 @@ struct Server {
     exhausted: bool,
 }
 
-/// Runs the server, whose link to the hub is its standard input. Fails when it
-/// was not started by a hub.
-pub fn run() -> ExitCode {
-    match serve() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(text) => {
-            eprintln!("conmonrs: {text}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn serve() -> Result<(), String> {
+/// Serves clients until the last one has gone.
+///
+/// # Errors
+/// It was not started by a hub.
+pub fn serve() -> Result<(), String> {
     let link = Link::over(wire::sys::take_inherited(0).map_err(text)?);
-    let (message, fds) = link.receive().map_err(|_| "not started by exit-reaper on fd 0")?;
+    let (message, fds) = link.receive().map_err(|_| NOT_STARTED)?;
     let (Message::ServeFds { turn }, Some(listener)) = (message, fds.into_iter().next()) else {
-        return Err("not started by exit-reaper on fd 0".into());
+        return Err(NOT_STARTED.into());
     };
     // What is kept are descriptors.
     let limit = rustix::process::getrlimit(Resource::Nofile);

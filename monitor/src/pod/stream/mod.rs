@@ -24,9 +24,8 @@ pub mod tcp;
 pub mod wait;
 
 use std::io::Write;
-use std::process::ExitCode;
 
-use wire::{Link, Record};
+use wire::{Message, Record};
 
 use self::door::Met;
 use self::request::{Job, Request};
@@ -51,21 +50,12 @@ pub mod code {
     pub const ERROR: u16 = 1011;
 }
 
-/// Serves a session; the link to the hub is standard input. Fails when it was
-/// not started by a hub, or the system refuses what it needs.
-pub fn run() -> ExitCode {
-    match serve() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(text) => {
-            eprintln!("conmonrs: {text}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn serve() -> Result<(), String> {
-    let link = wire::sys::take_inherited(0).map_err(text)?;
-    let (hub, listener, request_fd, record) = Hub::for_stream(Link::over(link))?;
+/// Serves a session to its end.
+///
+/// # Errors
+/// It was not started by a hub, or the system refuses what it needs.
+pub fn serve() -> Result<(), String> {
+    let (hub, [listener, request_fd, record]) = Hub::started_for(Message::ServeStream)?;
     let settings = worker::settings(&record)?;
     let request = Record::map(&request_fd).ok();
     let request = request.and_then(|record| Request::decode(record.fields()));
@@ -77,25 +67,24 @@ fn serve() -> Result<(), String> {
         Met::Over => return Ok(()),
     };
     drop((listener, request_fd));
-    // First: a client that has the answer sees all that is printed from then on.
-    let joined = match &request.job {
-        Job::Attach(request) => Some(attach::join(&hub, request)),
-        Job::Exec(_) | Job::PortForward(_) => None,
+    let serve: Box<dyn FnOnce(&mut Socket) -> End> = match &request.job {
+        Job::Exec(request) => Box::new(|socket| {
+            exec::serve(&settings, &hub, request, socket, opening.protocol, &ending)
+        }),
+        Job::Attach(request) => {
+            // First: a client that has the answer sees all that is printed from then on.
+            let joined = attach::join(&hub, request);
+            Box::new(|socket| attach::serve(joined, request, socket, &ending))
+        }
+        Job::PortForward(path) => {
+            Box::new(|socket| forward::serve(path, &opening, socket, &ending))
+        }
     };
     if tcp.write_all(opening.answer.as_bytes()).is_err() {
         return Ok(());
     }
     let mut socket = Socket::new(tcp, rest);
-    let end = match &request.job {
-        Job::Exec(request) => {
-            exec::serve(&settings, &hub, request, &mut socket, opening.protocol, &ending)
-        }
-        Job::Attach(request) => {
-            let joined = joined.unwrap_or_else(|| attach::join(&hub, request));
-            attach::serve(joined, request, &mut socket, &ending)
-        }
-        Job::PortForward(path) => forward::serve(path, &opening, &mut socket, &ending),
-    };
+    let end = serve(&mut socket);
     let (code, reason) = closing(&end);
     socket.close(code, reason, &ending);
     Ok(())
