@@ -31,24 +31,26 @@ pub fn execute(
     let (Ok(path), Ok(words)) = (CString::new(path.as_bytes()), words) else {
         return Errno::INVAL;
     };
-    let (mut for_words, mut for_variables) = (room_for(&words), room_for(&variables));
-    let words = strings(&words, &mut for_words);
-    let variables = strings(&variables, &mut for_variables);
-    let (Some(words), Some(variables)) = (words, variables) else {
-        return Errno::TOOBIG;
-    };
+    let (mut for_words, mut for_variables) = (Vec::new(), Vec::new());
+    let (words, variables) =
+        match (strings(&words, &mut for_words), strings(&variables, &mut for_variables)) {
+            (Ok(words), Ok(variables)) => (words, variables),
+            (Err(error), _) | (_, Err(error)) => return error,
+        };
     if let Err(error) = on_signal(SIGPIPE, Disposition::Default) {
         return error;
     }
     wire::sys::exec(None, &path, words, variables)
 }
 
-/// Room for pointers to these strings, and one for their end.
-pub fn room_for(strings: &[CString]) -> Vec<*const c_char> {
-    vec![ptr::null(); strings.len() + 1]
-}
-
-/// Strings as a program gets them; `None` if `room` is not [for them](room_for).
-pub fn strings<'a>(strings: &'a [CString], room: &'a mut [*const c_char]) -> Option<Strings<'a>> {
-    Strings::new(room, strings.iter().map(CString::as_c_str))
+/// Strings as a program gets them. `room` is for the pointers to them.
+///
+/// # Errors
+/// None: there is room for all.
+pub fn strings<'a>(
+    texts: &'a [CString],
+    room: &'a mut Vec<*const c_char>,
+) -> Result<Strings<'a>, Errno> {
+    *room = vec![ptr::null(); texts.len() + 1];
+    Strings::new(room, texts.iter().map(CString::as_c_str)).ok_or(Errno::TOOBIG)
 }

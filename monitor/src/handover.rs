@@ -9,7 +9,7 @@ use rustix::fs::{Mode, OFlags};
 use wire::sys::{Mask, Strings};
 use wire::{AsFd, BorrowedFd, Errno, FdSet, Link, Message, OwnedFd};
 
-use crate::execute::{room_for, strings};
+use crate::execute::strings;
 use crate::fds::c_path;
 use crate::inherited::text;
 
@@ -133,8 +133,8 @@ fn hand_over(
     let mut room = [ptr::null(); 3];
     let names = Strings::new(&mut room, [c"exit-reaper", name]).ok_or(Errno::TOOBIG)?;
     let variables = environment();
-    let mut room = room_for(&variables);
-    let variables = strings(&variables, &mut room).ok_or(Errno::TOOBIG)?;
+    let mut room = Vec::new();
+    let variables = strings(&variables, &mut room)?;
     wire::sys::on_signal(wire::sys::SIGPIPE, wire::sys::Disposition::Default)?;
     wire::sys::place_for_exec(&theirs, 0)?;
     Ok(wire::sys::exec(Some(programs.hub.as_fd()), c"", names, variables))

@@ -118,12 +118,12 @@ pub fn launch(
     log::debug!("calling {}", runtime::display(&settings.runtime, &args));
     // A runtime that hangs does not make a command with a timeout hang, nor a
     // session that nobody can call off.
-    let bound = match call {
-        Some(_) => spawn::PATIENCE.max(Duration::from_secs(request.timeout_sec)),
-        None => FOR_SESSION,
+    let bound = match (call, request.timeout_sec) {
+        (None, _) => Some(FOR_SESSION),
+        (Some(_), 0) => None,
+        (Some(_), seconds) => Some(spawn::PATIENCE.max(Duration::from_secs(seconds))),
     };
-    let bounded = request.timeout_sec > 0 || call.is_none();
-    let kill_at = Instant::now().checked_add(bound).filter(|_| bounded);
+    let kill_at = bound.and_then(|bound| Instant::now().checked_add(bound));
     let env = &request.env_vars;
     let mut runtime = spawn::start(settings, &args, env, stdio.into(), call, kill_at)?;
     let outputs = [FdSet::STDOUT, FdSet::STDERR];

@@ -19,6 +19,7 @@ pub(crate) mod convert;
 pub mod exec;
 pub mod fds;
 pub mod hub;
+pub mod json;
 pub mod ledger;
 pub mod logs;
 pub mod messages;

@@ -13,7 +13,7 @@ use wire::{AsFd, BorrowedFd, Errno, OwnedFd};
 use super::service::Call;
 use super::settings::Settings;
 use super::types::Map;
-use crate::execute::{room_for, strings};
+use crate::execute::strings;
 use crate::fds::c_path;
 use crate::inherited::text;
 use crate::runtime::{Stdio, path_without_search};
@@ -93,13 +93,12 @@ pub fn start_program<'a>(
         .map(|arg| CString::new(arg.as_bytes()))
         .collect::<Result<_, _>>()
         .map_err(|_| named("an argument has a NUL byte in it"))?;
-    let mut room = room_for(&names);
-    let names = strings(&names, &mut room).ok_or_else(|| named("too many arguments"))?;
+    let mut room = Vec::new();
+    let names = strings(&names, &mut room).map_err(failed)?;
     let variables =
         merged(environment).ok_or_else(|| named("an environment variable has a NUL byte in it"))?;
-    let mut room = room_for(&variables);
-    let variables =
-        strings(&variables, &mut room).ok_or_else(|| named("too many environment variables"))?;
+    let mut room = Vec::new();
+    let variables = strings(&variables, &mut room).map_err(failed)?;
     stdio.open_to_all();
     let flags = OFlags::RDWR | OFlags::CLOEXEC;
     let null = rustix::fs::open(c"/dev/null", flags, Mode::empty()).map_err(failed)?;

@@ -1,5 +1,6 @@
 //! What the pod server says it is: to `--version`, and to the RPC `version`.
 
+use super::json::escaped;
 use super::types::VersionResponse;
 
 /// The version of conmonrs that this program stands in for. Clients read it to
@@ -61,20 +62,6 @@ pub fn json(verbose: bool) -> String {
     text
 }
 
-/// For a string in JSON (RFC 8259, section 7).
-fn escaped(text: &str) -> String {
-    let mut result = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '"' | '\\' => result.extend(['\\', letter]),
-            '\n' => result.push_str("\\n"),
-            control if control < ' ' => result += &format!("\\u{:04x}", u32::from(control)),
-            other => result.push(other),
-        }
-    }
-    result
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,6 +120,5 @@ mod tests {
         ];
         assert_eq!(keys, expected);
         assert!(json(false).ends_with(",\"cargo_tree\":\"\"}"));
-        assert_eq!(escaped("a\"b\\c\n\u{1}é"), "a\\\"b\\\\c\\n\\u0001é");
     }
 }

@@ -10,12 +10,9 @@ use wire::OwnedFd;
 use super::input::Input;
 use super::output::{Output, Piece, channel};
 use super::resize;
-use super::socket::{Received, STUCK, Socket};
+use super::socket::{Reader, STUCK, Socket};
 use super::wait::{found, wait};
 use crate::pod::exec::read_status;
-
-/// Messages of a client that are read before others get their turn.
-const TURN: usize = 32;
 
 /// How long an output may stay silent before it is given up, when the command
 /// has ended and something it left behind holds the output open.
@@ -84,8 +81,6 @@ pub struct Session<'a> {
     ended: Option<Ended>,
     /// Since when the client has read nothing.
     stuck: Option<Instant>,
-    /// Messages may be there that poll(2) does not know of.
-    unread: bool,
     /// When it is over, because the server ends.
     over_at: Option<Instant>,
 }
@@ -93,7 +88,7 @@ pub struct Session<'a> {
 impl<'a> Session<'a> {
     /// `ending` is ready when the server ends.
     pub fn new(socket: &'a mut Socket, ending: &'a OwnedFd, process: Process) -> Self {
-        Session { socket, ending, process, ended: None, stuck: None, unread: true, over_at: None }
+        Session { socket, ending, process, ended: None, stuck: None, over_at: None }
     }
 
     /// Serves it to its end.
@@ -110,13 +105,14 @@ impl<'a> Session<'a> {
             if let Some(end) = self.read_outputs(&ready.outputs) {
                 return end;
             }
-            if let Some(end) = self.read_client(ready.socket) {
+            let gone = self.read_client(ready.socket);
+            self.process.input.hand_on();
+            if let Some(end) = gone {
                 return end;
             }
             if !self.socket.flush() {
                 return End::Gone;
             }
-            self.process.input.hand_on();
             if let Some(end) = self.look_at_clock() {
                 return end;
             }
@@ -130,10 +126,9 @@ impl<'a> Session<'a> {
         flags.set(PollFlags::IN, !input_full);
         flags.set(PollFlags::OUT, pending);
         let watched = self.over_at.is_none();
-        let ending = if watched { PollFlags::RDHUP } else { PollFlags::empty() };
         let mut polled = vec![PollFd::new(&*self.socket, flags)];
         if watched {
-            polled.push(PollFd::new(self.ending, ending));
+            polled.push(PollFd::new(self.ending, PollFlags::RDHUP));
         }
         let status_at = polled.len();
         let status = self.process.status.as_ref().filter(|_| self.ended.is_none());
@@ -145,7 +140,8 @@ impl<'a> Session<'a> {
         }
         let input = self.process.input.blocked_on();
         polled.extend(input.map(|fd| PollFd::new(fd, PollFlags::OUT)));
-        let until = if self.unread && !input_full { Some(Instant::now()) } else { self.until() };
+        let until =
+            if self.socket.unread() && !input_full { Some(Instant::now()) } else { self.until() };
         wait(&mut polled, until);
         let outputs = self.process.outputs.iter().enumerate();
         Ready {
@@ -210,52 +206,6 @@ impl<'a> Session<'a> {
         None
     }
 
-    fn read_client(&mut self, ready: PollFlags) -> Option<End> {
-        let ready = !ready.difference(PollFlags::OUT).is_empty();
-        if self.process.input.is_full() {
-            // There is nothing to be read, so this is its end.
-            return ready.then_some(End::Gone);
-        }
-        if !ready && !self.unread {
-            return None;
-        }
-        self.unread = true;
-        for _ in 0..TURN {
-            match self.socket.receive() {
-                Received::Message(message) => self.take(&message),
-                Received::Other => {}
-                Received::Nothing => {
-                    self.unread = false;
-                    return None;
-                }
-                Received::Gone => {
-                    self.process.input.hand_on();
-                    return Some(End::Gone);
-                }
-                Received::Wrong(why) => return Some(End::Wrong(why)),
-            }
-            if self.process.input.is_full() {
-                return None;
-            }
-        }
-        None
-    }
-
-    /// A message of the client's.
-    fn take(&mut self, message: &[u8]) {
-        match message {
-            [channel::STDIN, bytes @ ..] => self.process.input.push(bytes),
-            [channel::RESIZE, text @ ..] => {
-                let size = resize::parse(text);
-                if let (Some(terminal), Some(size)) = (&self.process.terminal, size) {
-                    let _ = tcsetwinsize(terminal, size);
-                }
-            }
-            [channel::CLOSE] | [channel::CLOSE, channel::STDIN, ..] => self.process.input.end(),
-            _ => {}
-        }
-    }
-
     fn look_at_clock(&mut self) -> Option<End> {
         let now = Instant::now();
         let over = self.over_at.is_some_and(|at| at <= now);
@@ -280,5 +230,30 @@ impl<'a> Session<'a> {
             }
         }
         over.then_some(End::ServerEnds)
+    }
+}
+
+impl Reader for Session<'_> {
+    fn socket(&mut self) -> &mut Socket {
+        self.socket
+    }
+
+    fn is_full(&self) -> bool {
+        self.process.input.is_full()
+    }
+
+    fn take(&mut self, message: &[u8]) -> Result<(), String> {
+        match message {
+            [channel::STDIN, bytes @ ..] => self.process.input.push(bytes),
+            [channel::RESIZE, text @ ..] => {
+                let size = resize::parse(text);
+                if let (Some(terminal), Some(size)) = (&self.process.terminal, size) {
+                    let _ = tcsetwinsize(terminal, size);
+                }
+            }
+            [channel::CLOSE] | [channel::CLOSE, channel::STDIN, ..] => self.process.input.end(),
+            _ => {}
+        }
+        Ok(())
     }
 }

@@ -11,6 +11,7 @@ use tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tungstenite::{Bytes, Error, Message, WebSocket};
 use wire::{AsFd, BorrowedFd, OwnedFd};
 
+use super::session::End;
 use super::tcp::Tcp;
 use super::wait::wait;
 
@@ -30,17 +31,70 @@ const CLOSING: Duration = Duration::from_secs(5);
 /// The same when the server ends.
 const HURRY: Duration = Duration::from_millis(500);
 
+/// Messages of a client that are read before others get their turn.
+const TURN: usize = 32;
+
 /// A WebSocket that never blocks.
 #[derive(Debug)]
 pub struct Socket {
     web: WebSocket<Tcp>,
     /// Something has to be written yet.
     pending: bool,
+    /// Messages may be there that poll(2) does not know of.
+    unread: bool,
+}
+
+/// Who has messages read.
+pub trait Reader {
+    /// From here.
+    fn socket(&mut self) -> &mut Socket;
+
+    /// Whether no more can be taken just now.
+    fn is_full(&self) -> bool;
+
+    /// Takes a message.
+    ///
+    /// # Errors
+    /// Says what no client may send.
+    fn take(&mut self, message: &[u8]) -> Result<(), String>;
+
+    /// Reads what the client has sent, as far as there is room for it; `ready`
+    /// is what poll(2) says of the connection. The session's end, if this is it.
+    fn read_client(&mut self, ready: PollFlags) -> Option<End> {
+        let ready = !ready.difference(PollFlags::OUT).is_empty();
+        if self.is_full() {
+            // There is nothing to be read, so this is its end.
+            return ready.then_some(End::Gone);
+        }
+        if !ready && !self.socket().unread {
+            return None;
+        }
+        self.socket().unread = true;
+        for _ in 0..TURN {
+            match self.socket().receive() {
+                Received::Message(message) => {
+                    if let Err(why) = self.take(&message) {
+                        return Some(End::Wrong(why));
+                    }
+                }
+                Received::Other => {}
+                Received::Nothing => {
+                    self.socket().unread = false;
+                    return None;
+                }
+                Received::Gone => return Some(End::Gone),
+                Received::Wrong(why) => return Some(End::Wrong(why)),
+            }
+            if self.is_full() {
+                return None;
+            }
+        }
+        None
+    }
 }
 
 /// What came from the client.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Received {
+enum Received {
     /// A message, which is not empty.
     Message(Bytes),
     /// Something that is not for us: pings, which are answered by now, say.
@@ -62,7 +116,7 @@ impl Socket {
             .max_message_size(Some(MAX_MESSAGE))
             .max_frame_size(Some(MAX_MESSAGE));
         let web = WebSocket::from_partially_read(tcp, rest, Role::Server, Some(config));
-        Socket { web, pending: false }
+        Socket { web, pending: false, unread: true }
     }
 
     /// Sends a message, or keeps it until [`Socket::flush`]: to be called when
@@ -99,8 +153,13 @@ impl Socket {
         self.pending
     }
 
+    /// Whether messages may be there that poll(2) does not know of.
+    pub fn unread(&self) -> bool {
+        self.unread
+    }
+
     /// The next message.
-    pub fn receive(&mut self) -> Received {
+    fn receive(&mut self) -> Received {
         match self.web.read() {
             Ok(Message::Binary(bytes)) if !bytes.is_empty() => Received::Message(bytes),
             Ok(Message::Close(_)) => Received::Gone,

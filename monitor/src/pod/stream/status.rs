@@ -1,5 +1,7 @@
 //! How a command ended, as Kubernetes' clients read it: `metav1.Status`.
 
+use crate::pod::json::escaped;
+
 /// The status of a command that ran.
 pub fn ended(status: i32) -> String {
     if status == 0 {
@@ -12,24 +14,10 @@ pub fn ended(status: i32) -> String {
 
 /// The status of a command that could not be run.
 pub fn failed(why: &str) -> String {
-    let why = quoted(why);
+    let why = escaped(why);
     format!(
         r#"{{"metadata":{{}},"status":"Failure","message":"{why}","reason":"InternalError","details":{{"causes":[{{"message":"{why}"}}]}},"code":500}}"#
     )
-}
-
-/// As the inside of a JSON string (RFC 8259 section 7).
-fn quoted(text: &str) -> String {
-    let mut quoted = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '"' | '\\' => quoted.extend(['\\', letter]),
-            '\n' => quoted.push_str("\\n"),
-            control if control < ' ' => quoted.push_str(&format!("\\u{:04x}", control as u32)),
-            other => quoted.push(other),
-        }
-    }
-    quoted
 }
 
 #[cfg(test)]

@@ -8,11 +8,9 @@ use wire::OwnedFd;
 use super::connection::{Connection, Heard};
 use super::protocol::{Asked, Protocol};
 use crate::pod::stream::session::End;
-use crate::pod::stream::socket::{Received, STUCK, Socket};
+use crate::pod::stream::socket::{Reader, STUCK, Socket};
 use crate::pod::stream::wait::{found, wait};
 
-/// Messages of a client that are read before others get their turn.
-const TURN: usize = 32;
 /// Most bytes that wait for the pod; more stays with the client.
 const MAX_WAITING: usize = 1 << 20;
 /// Most bytes that wait for a client that goes on sending; it has to read then.
@@ -26,8 +24,6 @@ pub struct Relay<'a> {
     /// Whether we are in the pod's network namespace, or why not.
     entered: Result<(), String>,
     connections: Vec<(u32, Connection)>,
-    /// Messages may be there that poll(2) does not know of.
-    unread: bool,
 }
 
 impl<'a> Relay<'a> {
@@ -38,7 +34,7 @@ impl<'a> Relay<'a> {
         protocol: &'a mut dyn Protocol,
         entered: Result<(), String>,
     ) -> Self {
-        Relay { socket, ending, protocol, entered, connections: Vec::new(), unread: true }
+        Relay { socket, ending, protocol, entered, connections: Vec::new() }
     }
 
     /// Serves the client until it goes, or nothing more may come. `ports` are
@@ -86,7 +82,7 @@ impl<'a> Relay<'a> {
             }
         }
         let stuck_at = self.protocol.is_over().then(|| Instant::now() + STUCK);
-        let until = if self.unread && !full { Some(Instant::now()) } else { stuck_at };
+        let until = if self.socket.unread() && !full { Some(Instant::now()) } else { stuck_at };
         wait(&mut polled, until);
         if !found(&polled, 0).is_empty() {
             return Err(End::ServerEnds);
@@ -99,12 +95,6 @@ impl<'a> Relay<'a> {
             return Err(End::Dropped);
         }
         Ok((client, ready))
-    }
-
-    /// Whether nothing more of the client's can be taken just now.
-    fn is_full(&self) -> bool {
-        let waiting = self.connections.iter().map(|(_, connection)| connection.waiting());
-        waiting.sum::<usize>() >= MAX_WAITING || self.protocol.kept() >= MAX_KEPT
     }
 
     /// Whether the client has to read before there is more.
@@ -124,61 +114,6 @@ impl<'a> Relay<'a> {
             }
         }
         false
-    }
-
-    fn read_client(&mut self, ready: PollFlags) -> Option<End> {
-        let ready = !ready.difference(PollFlags::OUT).is_empty();
-        if self.is_full() {
-            // There is nothing to be read, so this is its end.
-            return ready.then_some(End::Gone);
-        }
-        if !ready && !self.unread {
-            return None;
-        }
-        self.unread = true;
-        for _ in 0..TURN {
-            match self.socket.receive() {
-                Received::Message(message) => {
-                    if let Err(why) = self.take(&message) {
-                        return Some(End::Wrong(why));
-                    }
-                }
-                Received::Other => {}
-                Received::Nothing => {
-                    self.unread = false;
-                    return None;
-                }
-                Received::Gone => return Some(End::Gone),
-                Received::Wrong(why) => return Some(End::Wrong(why)),
-            }
-            if self.is_full() {
-                return None;
-            }
-        }
-        None
-    }
-
-    /// Does what a message asks for.
-    fn take(&mut self, mut message: &[u8]) -> Result<(), String> {
-        while let Some(asked) = self.protocol.next(&mut message)? {
-            match asked {
-                Asked::Open(number, port) => self.open(number, port),
-                Asked::Send(number, bytes) => {
-                    if let Some(connection) = self.connection(number) {
-                        connection.push(bytes);
-                        connection.hand_on();
-                    }
-                }
-                Asked::End(number) => {
-                    if let Some(connection) = self.connection(number) {
-                        connection.end();
-                        connection.hand_on();
-                    }
-                }
-                Asked::Drop(number) => self.connections.retain(|(own, _)| *own != number),
-            }
-        }
-        Ok(())
     }
 
     fn connection(&mut self, number: u32) -> Option<&mut Connection> {
@@ -244,5 +179,38 @@ impl<'a> Relay<'a> {
             }
             !connection.is_over()
         });
+    }
+}
+
+impl Reader for Relay<'_> {
+    fn socket(&mut self) -> &mut Socket {
+        self.socket
+    }
+
+    fn is_full(&self) -> bool {
+        let waiting = self.connections.iter().map(|(_, connection)| connection.waiting());
+        waiting.sum::<usize>() >= MAX_WAITING || self.protocol.kept() >= MAX_KEPT
+    }
+
+    fn take(&mut self, mut message: &[u8]) -> Result<(), String> {
+        while let Some(asked) = self.protocol.next(&mut message)? {
+            match asked {
+                Asked::Open(number, port) => self.open(number, port),
+                Asked::Send(number, bytes) => {
+                    if let Some(connection) = self.connection(number) {
+                        connection.push(bytes);
+                        connection.hand_on();
+                    }
+                }
+                Asked::End(number) => {
+                    if let Some(connection) = self.connection(number) {
+                        connection.end();
+                        connection.hand_on();
+                    }
+                }
+                Asked::Drop(number) => self.connections.retain(|(own, _)| *own != number),
+            }
+        }
+        Ok(())
     }
 }
