@@ -3,7 +3,6 @@
 use crate::container::Container;
 use core::ffi::CStr;
 use rustix::fs::{AtFlags, Mode, OFlags};
-use rustix::mount::UnmountFlags;
 use wire::record::{Fields, Tag};
 use wire::{Errno, Key};
 
@@ -122,10 +121,7 @@ pub(crate) fn unlink(fields: Fields<'_>, tag: Tag) {
 /// in them any more.
 pub(crate) fn namespaces(fields: Fields<'_>) {
     for file in fields.strings(Tag::NamespaceFile) {
-        // Whatever is mounted there, once or more often. It need not be: then
-        // it fails, as it does in the end.
-        let flags = UnmountFlags::DETACH | UnmountFlags::NOFOLLOW;
-        while rustix::mount::unmount(file, flags).is_ok() {}
+        wire::sys::unmount_all(file);
         let _ = rustix::fs::unlink(file);
     }
     unlink(fields, Tag::PausePidFile);

@@ -446,11 +446,10 @@ impl Message {
             Output { fds, .. } => !fds.is_empty() && count == fds.len(),
             Serve | CleanUp | KeepStream => count == 2,
             ServeStream => count == 3,
-            Join { .. } | Ledger => count == 1,
             Client { .. } | Log { .. } | Notification { .. } | Find | Listen { .. } | Park => {
                 count == 1
             }
-            FdSocket | ServeFds { .. } => count == 1,
+            Join { .. } | Ledger | FdSocket | ServeFds { .. } => count == 1,
             _ => count == 0,
         }
     }

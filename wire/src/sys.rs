@@ -151,6 +151,14 @@ pub fn unshare(namespaces: UnshareFlags) -> Result<(), Errno> {
     unsafe { rustix::thread::unshare_unsafe(namespaces) }
 }
 
+/// Unmounts whatever is mounted on a file, once or more often (umount2(2),
+/// MNT_DETACH): it stays for those who use it.
+pub fn unmount_all(path: &CStr) {
+    use rustix::mount::{UnmountFlags, unmount};
+    // It need not be mounted: then it fails, as it does in the end.
+    while unmount(path, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW).is_ok() {}
+}
+
 /// A NULL-terminated list of strings as execve(2) takes it.
 #[derive(Clone, Copy)]
 pub struct Strings<'a>(

@@ -6,12 +6,10 @@ use super::PAUSE_MS;
 use super::workers::kill;
 use crate::hub::{Hub, Source};
 use crate::publish;
-use crate::role::spawn;
 use rustix::net::Shutdown;
 use rustix::process::Pid;
 use wire::event::EventFlags;
 use wire::record::Tag;
-use wire::sys::{Mask, SIGINT, SIGPIPE, SIGQUIT, SIGTERM};
 use wire::{AsFd, Errno, Link, Message, OwnedFd, Record};
 
 /// The fd socket of a server.
@@ -73,9 +71,8 @@ impl Hub {
         self.events.remove(socket);
         let turn = pod.fd_socket.turn;
         pod.fd_socket.turn = turn.wrapping_add(1);
-        let blocked = Mask::of(&[SIGPIPE, SIGINT, SIGTERM, SIGQUIT]);
-        let names = [c"conmonrs", c"serve-fds"];
-        let started = spawn(&pod.program, names, blocked, self.environment)
+        let started = pod
+            .spawn(c"serve-fds", self.environment)
             .and_then(|(link, pid)| {
                 let sent = link.send(&Message::ServeFds { turn }, &[socket.as_fd()]);
                 let token = Source::FdServer.token();

@@ -3,8 +3,8 @@
 //! is started when somebody connects; if that was nobody of interest, it gives
 //! the socket back.
 
+use super::PAUSE_MS;
 use super::workers::Work;
-use super::{MAX_STREAMS, PAUSE_MS};
 use crate::hub::{Hub, Source};
 use wire::event::EventFlags;
 use wire::record::Tag;
@@ -37,7 +37,7 @@ impl Hub {
             return Message::Done;
         }
         let Some(pod) = &self.pod else { return Message::Refused };
-        if pod.tables.streams.iter().count() >= MAX_STREAMS {
+        if pod.tables.streams.is_full() {
             // All live equally long.
             let all = pod.tables.streams.iter();
             if let Some((oldest, _)) = all.min_by_key(|(_, stream)| stream.until) {

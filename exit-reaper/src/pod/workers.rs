@@ -5,11 +5,12 @@ use crate::container::{Client, Container};
 use crate::hub::{Hub, Source, unexpected};
 use crate::life::State;
 use crate::role::spawn;
+use core::ffi::CStr;
 use rustix::net::Shutdown;
 use rustix::process::{Pid, Signal};
 use wire::event::EventFlags;
 use wire::link::Refusal;
-use wire::sys::{Mask, SIGINT, SIGPIPE, SIGQUIT, SIGTERM};
+use wire::sys::{Environment, Mask, SIGINT, SIGPIPE, SIGQUIT, SIGTERM};
 use wire::{AsFd, BorrowedFd, Errno, FdSet, Fds, Key, Link, Message, OwnedFd};
 
 /// A worker: the monitor program, serving one connection.
@@ -54,6 +55,17 @@ pub(super) enum Work<'a> {
 }
 
 impl Pod {
+    /// Starts the monitor program to do this.
+    pub(super) fn spawn(
+        &self,
+        word: &CStr,
+        environment: Environment<'static>,
+    ) -> Result<(Link, Pid), Errno> {
+        // Signals are ours to act on: what is sent to our group reaches all.
+        let blocked = Mask::of(&[SIGPIPE, SIGINT, SIGTERM, SIGQUIT]);
+        spawn(&self.program, [c"conmonrs", word], blocked, environment)
+    }
+
     /// Whether no more RPC connections can be served just now.
     pub(super) fn has_all_workers(&self) -> bool {
         self.count(false) >= MAX_WORKERS
@@ -82,14 +94,12 @@ impl Hub {
 
     fn try_worker(&mut self, work: Work<'_>) -> Result<(), Errno> {
         let Some(pod) = &mut self.pod else { return Ok(()) };
-        // Signals are ours to act on: what is sent to our group reaches all.
-        let blocked = Mask::of(&[SIGPIPE, SIGINT, SIGTERM, SIGQUIT]);
         let (word, doing) = match work {
             Work::Rpc(_) => (c"serve-rpc", Doing::Rpc),
             Work::Stream(..) => (c"serve-stream", Doing::Session),
             Work::CleanUp(_) => (c"clean-up", Doing::Rpc),
         };
-        let (link, pid) = spawn(&pod.program, [c"conmonrs", word], blocked, self.environment)?;
+        let (link, pid) = pod.spawn(word, self.environment)?;
         let record = pod.record.as_fd();
         let sent = match work {
             Work::Rpc(connection) => link.send(&Message::Serve, &[connection.as_fd(), record]),
@@ -286,8 +296,10 @@ impl Hub {
         if !self.start_worker(Work::CleanUp(&ledger))
             && let Some(pod) = &mut self.pod
         {
-            let _ = pod.ledgers.push(ledger);
             pod.start_at = Some(self.now + PAUSE_MS);
+            if pod.ledgers.push(ledger).is_err() {
+                wire::error!(crate::NAME, "what a killed worker was having created may be left");
+            }
         }
     }
 

@@ -137,7 +137,9 @@ pub(crate) fn all(strict: bool, filter: Option<&str>) -> Result<ExitCode> {
 fn installed(tools: &[tools::Tool], strict: bool) -> Count {
     let missing = tools::install_missing(tools);
     for tool in &missing {
-        run::note_failure(&format!("{tool} is missing"));
+        if strict {
+            run::note_failure(&format!("{tool} is missing"));
+        }
         println!("test: {tool} is missing; install it, or run this as root where apt-get works");
     }
     Count { failed: if strict { missing.len() as u64 } else { 0 }, ..Count::default() }

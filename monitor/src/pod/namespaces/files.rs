@@ -7,7 +7,6 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, Mode, OFlags, Stat};
-use rustix::mount::UnmountFlags;
 use rustix::thread::UnshareFlags;
 use wire::record::{Encoder, Tag};
 use wire::{Errno, OwnedFd};
@@ -176,8 +175,7 @@ impl Files {
 /// Unmounts whatever is mounted on a file, and removes it.
 fn remove(path: &Path) -> std::io::Result<()> {
     if let Ok(path) = c_path(path) {
-        let flags = UnmountFlags::DETACH | UnmountFlags::NOFOLLOW;
-        while rustix::mount::unmount(path.as_c_str(), flags).is_ok() {}
+        wire::sys::unmount_all(&path);
     }
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
