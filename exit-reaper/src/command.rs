@@ -4,34 +4,35 @@ use core::ffi::CStr;
 use rustix::fd::IntoRawFd;
 use rustix::fs::{Access, Mode, OFlags};
 use rustix::process::Pid;
-use wire::Errno;
 use wire::record::{Fields, Tag};
-use wire::sys::{self, Environment, Forked, Mask, Strings};
+use wire::sys::{self, Environment, Mask, Strings};
+use wire::{Errno, in_place};
 
 /// Most arguments of an exit command; `monitor` refuses more. podman passes
 /// about thirty.
 const MAX_ARGUMENTS: usize = 1024;
 
 /// Starts it, with our environment and working directory, `/dev/null` for
-/// standard input, output and error, and nothing else open. `Ok(None)` when
-/// there is no such command.
+/// standard input, output and error, and nothing else open. `alone`: there is no
+/// other container to care for. `Ok(None)` when there is no such command.
 pub(crate) fn start(
     fields: Fields<'_>,
     environment: Environment<'static>,
+    alone: bool,
 ) -> Result<Option<Pid>, Errno> {
     let Some(path) = fields.string(Tag::ExitCommand) else {
         return Ok(None);
     };
-    match sys::fork()? {
-        Forked::Parent(pid) => Ok(Some(pid)),
-        Forked::Child => become_command(path, fields, environment),
-    }
+    let mut child = || become_command(path, fields, environment);
+    // A program on a file system that hangs must not keep us from the others.
+    let start = if alone { in_place::start } else { in_place::start_apart };
+    start(&mut child).map(Some)
 }
 
 /// In the child. Kept apart, because its arguments take pages of stack that
 /// the hub would have to keep.
 #[inline(never)]
-fn become_command(path: &CStr, fields: Fields<'_>, environment: Environment<'static>) -> ! {
+fn become_command(path: &CStr, fields: Fields<'_>, environment: Environment<'static>) -> i32 {
     if let Err(error) = rustix::fs::access(path, Access::EXEC_OK) {
         let path = path.to_str().unwrap_or("?");
         wire::error!("exit-reaper", "cannot run the exit command {path}: {error}");
@@ -42,7 +43,7 @@ fn become_command(path: &CStr, fields: Fields<'_>, environment: Environment<'sta
     if let Some(arguments) = Strings::new(&mut room, arguments) {
         let _ = sys::exec(None, path, arguments, environment);
     }
-    sys::exit(1)
+    1
 }
 
 /// Gives the child what a fresh program may expect.

@@ -165,7 +165,7 @@ impl Hub {
             let _ = rustix::process::set_child_subreaper(None);
         }
         let started = Record::map(&container.record)
-            .and_then(|record| command::start(record.fields(), self.environment));
+            .and_then(|record| command::start(record.fields(), self.environment, !others));
         match started {
             // A pod has no end of its own to put off for it.
             Ok(Some(_)) if pod => Some(Event::CommandDone),

@@ -1,7 +1,7 @@
 //! Starting the two roles, talking to them, and losing them.
 
 use core::ffi::CStr;
-use wire::sys::{self, Environment, Forked, Mask, SIGPIPE, Strings};
+use wire::sys::{self, Environment, Mask, SIGPIPE, Strings};
 use wire::{AsFd, BorrowedFd, Errno, Link, Message, OwnedFd};
 
 use rustix::process::{Pid, Signal};
@@ -21,6 +21,9 @@ const MIN_LIFE_MS: u64 = 500;
 /// That pause, in ms: a role that fails at once costs a few percent of a
 /// processor then, and one that was killed is hardly missed.
 const PAUSE_MS: u64 = 50;
+
+/// Exit status of a process that could not become one of our programs.
+const CANNOT_START: i32 = 111;
 
 /// A role: the program, and the process if there is one.
 pub(crate) struct Role {
@@ -131,18 +134,16 @@ pub(crate) fn spawn<const N: usize>(
     environment: Environment<'static>,
 ) -> Result<(Link, Pid), Errno> {
     let (link, theirs) = Link::pair()?;
-    match sys::fork()? {
-        Forked::Parent(pid) => Ok((link, pid)),
-        Forked::Child => {
-            let _ = sys::block_only(blocked);
-            let placed = sys::place_for_exec(&theirs, 0);
-            let name = names.first().map_or("?", |name| name.to_str().unwrap_or("?"));
-            let mut room = [core::ptr::null(); 3];
-            if let (Ok(()), Some(names)) = (placed, Strings::new(&mut room, names)) {
-                let error = sys::exec(Some(program.as_fd()), c"", names, environment);
-                wire::error!("exit-reaper", "cannot start {name}: {error}");
-            }
-            sys::exit(111)
+    let pid = wire::in_place::start(&mut || {
+        let _ = sys::block_only(blocked);
+        let placed = sys::place_for_exec(&theirs, 0);
+        let name = names.first().map_or("?", |name| name.to_str().unwrap_or("?"));
+        let mut room = [core::ptr::null(); 3];
+        if let (Ok(()), Some(names)) = (placed, Strings::new(&mut room, names)) {
+            let error = sys::exec(Some(program.as_fd()), c"", names, environment);
+            wire::error!("exit-reaper", "cannot start {name}: {error}");
         }
-    }
+        CANNOT_START
+    })?;
+    Ok((link, pid))
 }

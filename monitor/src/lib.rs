@@ -18,6 +18,7 @@ pub mod oom;
 pub mod pod;
 pub mod runtime;
 pub mod socket;
+pub mod status;
 pub mod supervise;
 pub mod sync_pipe;
 pub mod terminal;

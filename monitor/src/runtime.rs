@@ -7,7 +7,7 @@ use std::path::Path;
 
 use rustix::fs::Mode;
 use rustix::process::{Pid, Signal};
-use wire::sys::{Forked, Mask};
+use wire::sys::Mask;
 use wire::{Errno, FdSet, OwnedFd};
 
 use crate::conmon::config::{Config, Mode as Job};
@@ -139,10 +139,7 @@ pub fn start(call: &Call<'_>) -> Result<Pid, Errno> {
         return wire::in_place::start(&mut child);
     }
     // We have to go on while it waits.
-    match wire::sys::fork()? {
-        Forked::Parent(pid) => Ok(pid),
-        Forked::Child => wire::sys::exit(child()),
-    }
+    wire::in_place::start_apart(&mut child)
 }
 
 /// In the child: does not return unless something fails, and says what.

@@ -6,6 +6,7 @@
 //! relocate themselves before any Rust code runs. That loop is in assembly, so
 //! that it depends on no relocated data at any optimisation level.
 
+use crate::Errno;
 use crate::sys::{Environment, Strings};
 use core::cell::UnsafeCell;
 use core::ffi::{CStr, c_char};
@@ -40,14 +41,42 @@ impl Arguments {
 
     /// The program's name, and what it was called with.
     pub fn words(self) -> impl Iterator<Item = &'static CStr> + Clone {
-        let words = (0..).map_while(move |index| {
-            // SAFETY: nothing behind the null pointer is read, because the
-            // fused iterator ends there.
-            let word = unsafe { *self.words.add(index) };
-            // SAFETY: the kernel ended each with a NUL; they stay for ever.
-            (!word.is_null()).then(|| unsafe { CStr::from_ptr(word) })
-        });
-        words.fuse()
+        // SAFETY: this is where the kernel put them.
+        unsafe { words(self.words) }
+    }
+}
+
+/// The program's name and its arguments.
+///
+/// # Safety
+/// `first` is where the kernel put them: pointers to strings that stay for ever,
+/// and behind them a null pointer.
+pub unsafe fn words(first: *const *const c_char) -> impl Iterator<Item = &'static CStr> + Clone {
+    let words = (0..).map_while(move |index| {
+        // SAFETY: nothing behind the null pointer is read, because the fused
+        // iterator ends there.
+        let word = unsafe { *first.add(index) };
+        // SAFETY: the kernel ended each with a NUL; they stay for ever.
+        (!word.is_null()).then(|| unsafe { CStr::from_ptr(word) })
+    });
+    words.fuse()
+}
+
+/// Opens /dev/null as whichever of standard input, output and error is closed,
+/// or the next file to be opened would be taken for it.
+pub fn open_standard_streams() {
+    use rustix::fd::{AsRawFd, BorrowedFd, IntoRawFd};
+    use rustix::fs::{Mode, OFlags};
+    for number in 0..3 {
+        // SAFETY: it may be closed, and is only asked about.
+        let stream = unsafe { BorrowedFd::borrow_raw(number) };
+        if rustix::io::fcntl_getfd(stream) == Err(Errno::BADF)
+            // The kernel gives the lowest number that is free.
+            && let Ok(null) = rustix::fs::open("/dev/null", OFlags::RDWR, Mode::empty())
+            && null.as_raw_fd() == number
+        {
+            let _ = null.into_raw_fd();
+        }
     }
 }
 

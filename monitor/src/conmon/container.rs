@@ -3,7 +3,6 @@
 
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
-use std::process::ExitCode;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, Signal};
@@ -17,6 +16,7 @@ use crate::handover::{self, Container, Programs, Work};
 use crate::inherited;
 use crate::oom;
 use crate::runtime::{self, Call, PidFile, Stdio};
+use crate::status::FAILURE;
 use crate::supervise::{self, PassOn};
 use crate::sync_pipe::SyncPipe;
 use crate::terminal::{self, ConsoleSocket};
@@ -65,7 +65,7 @@ pub fn run(
     start_pipe: Option<OwnedFd>,
     inherited_fds: Vec<i32>,
     oom_score_adj: Option<String>,
-) -> ExitCode {
+) -> u8 {
     let oom_score_adj = oom_score_adj.as_deref();
     let mut sync = SyncPipe::default();
     let mut paths = Paths::default();
@@ -74,7 +74,7 @@ pub fn run(
         Err(text) => {
             log::error!("{text}");
             sync.send(record::key(&config), -1, text.as_bytes());
-            return ExitCode::FAILURE;
+            return FAILURE;
         }
     };
     let started = start(&config, &signals, start_pipe, oom_score_adj, &mut sync, &mut paths);
@@ -98,7 +98,7 @@ pub fn run(
         let _ = wire::sys::block_only(wire::sys::Mask::default());
         ending::run_exit_command(&config, oom_score_adj);
     }
-    ExitCode::FAILURE
+    FAILURE
 }
 
 /// Makes us a daemon: nobody's terminal, everybody's parent.

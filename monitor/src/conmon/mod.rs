@@ -18,13 +18,12 @@ pub use config::Config;
 
 use std::ffi::OsString;
 use std::fs;
-use std::process::ExitCode;
 
 use rustix::fs::Mode;
-use wire::sys::Forked;
 
 use crate::handover::Programs;
 use crate::inherited;
+use crate::status::FAILURE;
 
 /// The score of a process that the kernel never kills for memory (proc(5)):
 /// losing the monitor would lose the container's exit status.
@@ -33,7 +32,7 @@ const OOM_SCORE_NEVER: &str = "-1000";
 /// Runs the conmon front door with the arguments after the program's name.
 /// Returns in the foreground process, and where something failed; otherwise
 /// the process becomes the hub.
-pub fn run(args: &[OsString]) -> ExitCode {
+pub fn run(args: &[OsString]) -> u8 {
     let inherited_fds = inherited::list();
     rustix::process::umask(Mode::WGRP | Mode::WOTH);
     let config = match read_command_line(args) {
@@ -44,34 +43,40 @@ pub fn run(args: &[OsString]) -> ExitCode {
         Ok(status) => status,
         Err(text) => {
             log::error!("{text}");
-            ExitCode::FAILURE
+            FAILURE
         }
     }
 }
 
 /// What happens in the foreground, while the caller can see our exit status.
-fn begin(config: Config, inherited_fds: Vec<i32>) -> Result<ExitCode, String> {
+fn begin(config: Config, inherited_fds: Vec<i32>) -> Result<u8, String> {
     let programs = Programs::find()?;
     let oom_score_adj = raise_oom_protection();
     let start_pipe = wait_for_start()?;
-    if config.sync {
-        return Ok(container::run(config, programs, start_pipe, inherited_fds, oom_score_adj));
+    if !config.sync {
+        leave_foreground(&config)?;
     }
-    match wire::sys::fork().map_err(|error| format!("Failed to fork the child: {error}"))? {
-        Forked::Child => {
-            Ok(container::run(config, programs, start_pipe, inherited_fds, oom_score_adj))
-        }
-        Forked::Parent(child) => {
-            if let Some(path) = &config.conmon_pid_file {
-                let pid = child.as_raw_nonzero().to_string();
-                files::write_atomically(path, pid.as_bytes()).map_err(|error| {
-                    let reason = strerror::strerror(&error);
-                    format!("Failed to write conmon pidfile: {}: {reason}", path.display())
-                })?;
-            }
-            Ok(ExitCode::SUCCESS)
-        }
+    Ok(container::run(config, programs, start_pipe, inherited_fds, oom_score_adj))
+}
+
+/// Goes on in a new process, whose pid the pid file has by the time that the
+/// caller sees the old one end. A file that cannot be written does not keep the
+/// container from being started.
+fn leave_foreground(config: &Config) -> Result<(), String> {
+    let foreground = wire::in_place::leave_foreground()
+        .map_err(|error| format!("Failed to fork the child: {}", inherited::text(error)))?;
+    let written = config.conmon_pid_file.as_ref().map_or(Ok(()), |path| {
+        let pid = std::process::id().to_string();
+        files::write_atomically(path, pid.as_bytes()).map_err(|error| {
+            let reason = strerror::strerror(&error);
+            format!("Failed to write conmon pidfile: {}: {reason}", path.display())
+        })
+    });
+    if let Err(text) = &written {
+        log::error!("{text}");
     }
+    foreground.end(written.is_err().into());
+    Ok(())
 }
 
 /// Has the kernel spare this process when memory runs out. The result is the

@@ -39,14 +39,14 @@ pub mod version;
 pub mod worker;
 
 use std::ffi::OsString;
-use std::process::ExitCode;
 
 use self::cli::{Command, Stop};
 use crate::inherited;
+use crate::status::{FAILURE, SUCCESS};
 
 /// Runs the pod server's front door with the arguments after the program's
 /// name: starts a server, or works for one.
-pub fn run(args: &[OsString]) -> ExitCode {
+pub fn run(args: &[OsString]) -> u8 {
     match args.split_first() {
         Some((word, _)) if word == worker::WORD => return ended(worker::serve()),
         Some((word, _)) if word == stream::WORD => return ended(stream::serve()),
@@ -57,18 +57,18 @@ pub fn run(args: &[OsString]) -> ExitCode {
     }
     let inherited_fds = inherited::list();
     match cli::read(args).and_then(|command| begin(command, &inherited_fds)) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => SUCCESS,
         Err(stop) => stop.report(),
     }
 }
 
 /// The exit status of a process that the hub has started.
-fn ended(work: Result<(), String>) -> ExitCode {
+fn ended(work: Result<(), String>) -> u8 {
     match work {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => SUCCESS,
         Err(text) => {
             eprintln!("conmonrs: {text}");
-            ExitCode::FAILURE
+            FAILURE
         }
     }
 }

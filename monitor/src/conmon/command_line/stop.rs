@@ -1,7 +1,8 @@
 //! How the command line can end the program before anything has begun.
 
 use std::io::Write;
-use std::process::ExitCode;
+
+use crate::status::{FAILURE, SUCCESS};
 
 /// What to tell the caller instead of starting a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,19 +20,19 @@ impl Stop {
     /// Says it, in conmon's format, and returns the exit status.
     ///
     /// A closed stdout or stderr changes nothing about the status.
-    pub fn report(&self) -> ExitCode {
+    pub fn report(&self) -> u8 {
         match self {
             Self::Answer(text) => {
                 let _ = writeln!(std::io::stdout(), "{text}");
-                ExitCode::SUCCESS
+                SUCCESS
             }
             Self::Usage(text) => {
                 let _ = writeln!(std::io::stderr(), "conmon: {text}");
-                ExitCode::FAILURE
+                FAILURE
             }
             Self::Refused(text) => {
                 log::error!("{text}");
-                ExitCode::FAILURE
+                FAILURE
             }
         }
     }

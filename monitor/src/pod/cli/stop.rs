@@ -1,7 +1,8 @@
 //! How the command line can end the program before anything has begun.
 
 use std::io::Write;
-use std::process::ExitCode;
+
+use crate::status::{FAILURE, SUCCESS};
 
 /// Exit status for a command line that makes no sense.
 const USAGE: u8 = 2;
@@ -21,19 +22,19 @@ pub enum Stop {
 impl Stop {
     /// Says it and returns the exit status. A closed stdout or stderr changes
     /// nothing about the status.
-    pub fn report(&self) -> ExitCode {
+    pub fn report(&self) -> u8 {
         match self {
             Stop::Answer(text) => {
                 let _ = writeln!(std::io::stdout(), "{text}");
-                ExitCode::SUCCESS
+                SUCCESS
             }
             Stop::Usage(_) => {
                 let _ = writeln!(std::io::stderr(), "{self}");
-                ExitCode::from(USAGE)
+                USAGE
             }
             Stop::Failed(..) => {
                 let _ = writeln!(std::io::stderr(), "{self}");
-                ExitCode::FAILURE
+                FAILURE
             }
         }
     }

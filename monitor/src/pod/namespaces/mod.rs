@@ -16,7 +16,6 @@ pub use helper::{Failure, hold};
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::Path;
-use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -29,6 +28,7 @@ use super::types::{
 };
 use crate::handover::Container;
 use crate::runtime::Stdio;
+use crate::status::{FAILURE, SUCCESS};
 use crate::supervise;
 
 /// The argument that makes the program the helper; those of `pause` follow.
@@ -139,14 +139,14 @@ fn adopt(hub: &Hub, files: &Files) -> Result<(), String> {
 }
 
 /// Runs the helper, with the arguments after its word.
-pub fn run_for_worker(args: &[OsString]) -> ExitCode {
+pub fn run_for_worker(args: &[OsString]) -> u8 {
     let pause = cli::read_pause(args).map_err(|stop| Failure::Failed(stop.to_string()));
     let Err(failure) = pause.and_then(|pause| hold(&pause)) else {
-        return ExitCode::SUCCESS;
+        return SUCCESS;
     };
     eprintln!("{}", failure.text());
     match failure {
-        Failure::Busy(_) => ExitCode::from(BUSY),
-        Failure::Failed(_) => ExitCode::FAILURE,
+        Failure::Busy(_) => BUSY,
+        Failure::Failed(_) => FAILURE,
     }
 }
