@@ -77,6 +77,9 @@ pub(crate) fn exit_metrics(_: &Args) -> Vec<Metric> {
     ]
 }
 
+/// How long a container has run before it dies: long enough for its monitor to have come to rest.
+const REST: Duration = Duration::from_millis(20);
+
 /// From the death of the container's process to its exit file, and to the first thing the exit command does; the floor
 /// is a parent that does nothing else.
 pub(crate) fn exit(args: &Args, side: Side) -> Result<Vec<Option<f64>>> {
@@ -90,6 +93,7 @@ pub(crate) fn exit(args: &Args, side: Side) -> Result<Vec<Option<f64>>> {
         };
         let told = Arrival::of(&dying.exit_file).map_err(Error::new)?;
         let at_work = Arrival::of(&mark).map_err(Error::new)?;
+        std::thread::sleep(REST);
         let began = Instant::now();
         kill(dying.pid)?;
         let to_exit_file = told.since(began, wait::LIMIT).map_err(Error::new)?;
