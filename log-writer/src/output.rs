@@ -5,7 +5,7 @@ use crate::fan_out::BOTH;
 use crate::held::Held;
 use crate::role::{Role, SMALL, Token};
 use crate::source::Moved;
-use crate::stream::CHUNK;
+use crate::stream::{CHUNK, USUAL};
 use wire::event::{EventFlags, Events, now_ms};
 use wire::message::Stream as Which;
 use wire::{AsFd, BorrowedFd, Errno, Key, Message};
@@ -87,8 +87,9 @@ impl Role {
         stream.logged += new;
         stream.held = keep;
         // Writes of other sizes than pages fill a pipe with fewer bytes.
-        if len > CHUNK / 2 {
+        if len > USUAL / 2 && !stream.busy {
             stream.make_room();
+            self.peek.make_room();
         }
         if filed.renewed {
             self.tell_log(at);

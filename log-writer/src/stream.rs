@@ -6,14 +6,16 @@ use crate::source::Source;
 use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_getpipe_size, fcntl_setpipe_size, splice, tee};
 use wire::{AsFd, BorrowedFd, Errno, OwnedFd};
 
-/// Bytes of output that are read and logged at once: what a pipe holds unless
-/// it has been enlarged (pipe(7)).
-pub(crate) const CHUNK: usize = 65_536;
+/// Bytes that a pipe holds unless it has been enlarged (pipe(7)).
+pub(crate) const USUAL: usize = 65_536;
+
+/// Most bytes of output that are read and logged at once.
+pub(crate) const CHUNK: usize = 2 * USUAL;
 
 /// Bytes that the pipe of a container gets room for while it prints faster
 /// than that is logged. The chunk being logged stays in the pipe meanwhile: in
 /// one of the usual size the container would have to wait.
-const BUSY: usize = 4 * CHUNK;
+pub(crate) const BUSY: usize = 2 * CHUNK;
 
 /// One output of a container.
 pub(crate) struct Stream {
@@ -46,8 +48,7 @@ impl Stream {
     /// pipes may not be larger, it waits more often.
     pub(crate) fn make_room(&mut self) {
         // If the container has set a size itself, it stays.
-        let usual = fcntl_getpipe_size(&self.pipe) == Ok(CHUNK);
-        if !self.busy && self.source.is_none() && usual {
+        if !self.busy && self.source.is_none() && fcntl_getpipe_size(&self.pipe) == Ok(USUAL) {
             self.busy = fcntl_setpipe_size(&self.pipe, BUSY).is_ok();
         }
     }
@@ -55,7 +56,7 @@ impl Stream {
     /// Takes that room back from a container that has become quiet.
     pub(crate) fn take_room(&mut self) {
         if self.busy && fcntl_getpipe_size(&self.pipe) == Ok(BUSY) {
-            let _ = fcntl_setpipe_size(&self.pipe, CHUNK);
+            let _ = fcntl_setpipe_size(&self.pipe, USUAL);
         }
         self.busy = false;
     }
@@ -168,6 +169,11 @@ impl Peek {
             }
         }
         Ok(())
+    }
+
+    /// Has copies of whole chunks from now on.
+    pub(crate) fn make_room(&mut self) {
+        let _ = fcntl_setpipe_size(&self.write, CHUNK);
     }
 
     fn empty(&mut self, copied: usize) -> Result<(), Errno> {

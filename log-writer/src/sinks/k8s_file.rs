@@ -2,24 +2,29 @@
 //! line that ended and `P` for a part of one.
 //!
 //! Lines are split chunk by chunk and never joined: a chunk that ends in the
-//! middle of a line gives a `P` record, the rest of the line a new one. All
-//! records of a chunk have the same stamp.
+//! middle of a line gives a `P` record, the rest of the line a new one; so does
+//! a line longer than [`PART`]. All records of a chunk have the same stamp.
 
 use super::log_file::{LogFile, Way};
 use crate::stamp::{self, Stamp};
+use crate::stream::USUAL;
 use wire::message::Stream;
 
 /// Bytes of a record before its content: stamp, ` stdout `, tag and blank.
 const HEAD: usize = stamp::LEN + 10;
+
+/// Most bytes of a record's content.
+pub(super) const PART: usize = USUAL;
 
 /// Logs a chunk of output; how many bytes of it the log has room for.
 pub(super) fn log(log: &mut LogFile, way: &mut Way<'_, '_>, chunk: &[u8]) -> usize {
     let full = head(&way.stamp, way.stream, b'F');
     let mut rest = chunk;
     while !rest.is_empty() && !log.is_full() {
-        let end = memchr::memchr(b'\n', rest);
+        let (part, _) = rest.split_at_checked(PART).unwrap_or((rest, &[]));
+        let end = memchr::memchr(b'\n', part);
         let (line, more) =
-            rest.split_at_checked(end.map_or(rest.len(), |at| at + 1)).unwrap_or((rest, &[]));
+            rest.split_at_checked(end.map_or(part.len(), |at| at + 1)).unwrap_or((rest, &[]));
         rest = more;
         let len = HEAD + line.len() + usize::from(end.is_none());
         if log.is_over(len) {

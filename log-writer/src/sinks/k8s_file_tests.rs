@@ -49,7 +49,10 @@ fn the_longest_chunks_are_logged_whole() {
     ] {
         let mut log = Log::new(Form::K8s, 42);
         log.whole(Stream::Stdout, &chunk);
-        assert!(crate::tests::printed(&log.bytes(), "stdout") == chunk);
+        let bytes = log.bytes();
+        assert!(crate::tests::printed(&bytes, "stdout") == chunk);
+        let longest = bytes.split(|byte| *byte == b'\n').map(<[u8]>::len).max();
+        assert!(longest <= Some(super::k8s_file::PART + STAMP.len() + " stdout P ".len()));
     }
 }
 

@@ -5,7 +5,7 @@ use super::Hub;
 use super::io::{packet, print, read};
 use super::scratch::printed;
 use crate::role::Role;
-use crate::stream::CHUNK;
+use crate::stream::{BUSY, CHUNK, USUAL};
 use rustix::pipe::{fcntl_getpipe_size, fcntl_setpipe_size};
 use wire::Message;
 use wire::event::{BATCH, Ready};
@@ -54,19 +54,27 @@ fn what_crosses_idle_is_done_even_if_the_link_is_closed_behind_it() {
 #[test]
 fn a_container_that_fills_its_pipe_gets_a_larger_one_until_it_is_quiet() {
     // The second is as good as full: what is over in its last page is too little for another write of that size.
-    for (len, enlarged) in [(CHUNK, true), (CHUNK - 36, true), (CHUNK / 2, false)] {
+    for (len, enlarged) in [(USUAL, true), (USUAL - 36, true), (USUAL / 2, false)] {
         let (hub, mut role) = Hub::with_role();
         let container = hub.container(1);
         let out = hub.stdout(container);
         print(&out, &vec![b'x'; len]);
         assert!(role.obey());
         role.work(&ready(&role));
-        let size = if enlarged { 4 * CHUNK } else { CHUNK };
+        let size = if enlarged { BUSY } else { USUAL };
         assert_eq!(fcntl_getpipe_size(&out), Ok(size), "{len}");
+        if enlarged {
+            // What is in it is logged in larger pieces, too.
+            print(&out, &vec![b'x'; BUSY]);
+            for logged in [CHUNK, BUSY] {
+                role.work(&ready(&role));
+                assert_eq!(printed(&hub.log(), "stdout").len(), len + logged);
+            }
+        }
         hub.close_behind();
         role.quiet = 0;
         role.run();
-        assert_eq!(fcntl_getpipe_size(&out), Ok(CHUNK));
+        assert_eq!(fcntl_getpipe_size(&out), Ok(USUAL));
     }
 }
 
@@ -75,12 +83,12 @@ fn a_pipe_that_the_container_has_enlarged_keeps_its_size() {
     let (hub, mut role) = Hub::with_role();
     let container = hub.container(1);
     let out = hub.stdout(container);
-    fcntl_setpipe_size(&out, 16 * CHUNK).unwrap();
-    print(&out, &[b'x'; CHUNK]);
+    fcntl_setpipe_size(&out, 16 * USUAL).unwrap();
+    print(&out, &[b'x'; USUAL]);
     assert!(role.obey());
     role.work(&ready(&role));
     hub.close_behind();
     role.quiet = 0;
     role.run();
-    assert_eq!(fcntl_getpipe_size(&out), Ok(16 * CHUNK));
+    assert_eq!(fcntl_getpipe_size(&out), Ok(16 * USUAL));
 }
