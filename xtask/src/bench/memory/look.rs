@@ -14,6 +14,9 @@ pub(super) struct Look {
     processes: Option<f64>,
 }
 
+/// One thing that was seen.
+type Value = fn(&Look) -> Option<f64>;
+
 /// Looks at each of these numbers of containers, less what was there before the first; each time after `rest`, which is
 /// told how many there are.
 pub(super) fn looks(
@@ -57,25 +60,29 @@ fn mapped(group: &Group) -> f64 {
 /// The values for `State::metrics`.
 pub(super) fn values(numbers: &[usize], looks: &[Look]) -> Vec<Option<f64>> {
     let per = |bytes: f64, number: usize| bytes / 1024.0 / number as f64;
-    let mut values: Vec<Option<f64>> =
-        numbers.iter().zip(looks).map(|(number, look)| Some(per(look.taken, *number))).collect();
     let main = main_number(numbers);
-    let at_main =
-        numbers.iter().zip(looks).find(|(number, _)| **number == main).map(|(_, look)| look);
     let (first, last) = ends(numbers);
-    let slope = looks
-        .first()
-        .zip(looks.last())
-        .filter(|_| last > first)
-        .map(|(begin, end)| per(end.taken - begin.taken, last - first));
-    let flat = slope.zip(at_main).map(|(slope, look)| slope / per(look.taken, main));
-    let of_main = |value: fn(&Look) -> Option<f64>| at_main.and_then(value);
+    let of_main = |value: Value| {
+        let at = numbers.iter().position(|number| *number == main);
+        at.and_then(|at| looks.get(at)).and_then(value)
+    };
+    let each = |value: Value| -> Vec<Option<f64>> {
+        let of = |(number, look): (&usize, &Look)| Some(per(value(look)?, *number));
+        numbers.iter().zip(looks).map(of).collect()
+    };
+    let slope = |value: Value| {
+        let (begin, end) = (value(looks.first()?)?, value(looks.last()?)?);
+        (last > first).then(|| per(end - begin, last - first))
+    };
+    let (charged, taken): (Value, Value) = (|look| look.charged, |look| Some(look.taken));
+    let flat = slope(charged).zip(of_main(charged)).map(|(slope, all)| slope / per(all, main));
+    let kb = |value| of_main(value).map(|bytes| per(bytes, main));
+    let mut values = each(charged);
+    values.extend([slope(charged), flat, kb(|look| look.kernel)]);
+    values.extend(each(taken));
     values.extend([
-        slope,
-        flat,
-        of_main(|look| look.charged).map(|bytes| per(bytes, main)),
-        of_main(|look| look.kernel).map(|bytes| per(bytes, main)),
-        of_main(|look| look.mapped).map(|bytes| per(bytes, main)),
+        slope(taken),
+        kb(|look| look.mapped),
         of_main(|look| look.processes).map(|count| count / main as f64),
     ]);
     values
@@ -85,8 +92,9 @@ pub(super) fn values(numbers: &[usize], looks: &[Look]) -> Vec<Option<f64>> {
 mod tests {
     use super::*;
 
-    fn look(taken: f64) -> Look {
-        Look { taken, charged: None, kernel: None, mapped: None, processes: Some(200.0) }
+    fn look(bytes: f64) -> Look {
+        let charged = Some(bytes / 2.0);
+        Look { taken: bytes, charged, kernel: None, mapped: None, processes: Some(200.0) }
     }
 
     #[test]
@@ -94,14 +102,17 @@ mod tests {
         let kb = 1024.0;
         let looks = [look(10.0 * 90.0 * kb), look(100.0 * 80.0 * kb), look(500.0 * 80.0 * kb)];
         let values = values(&[10, 100, 500], &looks);
-        assert_eq!(values[..3], [Some(90.0), Some(80.0), Some(80.0)]);
-        assert_eq!(values[3], Some((40000.0 - 900.0) / 490.0));
+        let slope = (40000.0 - 900.0) / 490.0;
+        assert_eq!(values[..4], [Some(45.0), Some(40.0), Some(40.0), Some(slope / 2.0)]);
         assert!((values[4].unwrap() - 1.0).abs() < 0.01);
-        assert_eq!(values[8], Some(2.0));
+        assert_eq!(values[5..10], [None, Some(90.0), Some(80.0), Some(80.0), Some(slope)]);
+        assert_eq!(values[10..], [None, Some(2.0)]);
     }
 
     #[test]
     fn a_single_number_has_no_slope() {
-        assert_eq!(values(&[100], &[look(1024.0)])[1..3], [None, None]);
+        let values = values(&[100], &[look(100.0 * 1024.0)]);
+        let expected = [Some(0.5), None, None, None, Some(1.0), None, None, Some(2.0)];
+        assert_eq!(values, expected);
     }
 }

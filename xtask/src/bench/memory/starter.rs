@@ -99,6 +99,9 @@ impl<'a> Starter<'a> {
         session.backgrounded()?;
         session.pid()?;
         session.start()?;
+        // No engine keeps them, and they are the kernel's memory, too.
+        session.close_start_pipe();
+        session.close_sync_pipe();
         Ok(session)
     }
 

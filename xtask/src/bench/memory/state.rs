@@ -83,29 +83,40 @@ impl State {
         asked.filter(|number| *number <= MANY).collect()
     }
 
-    /// The numbers that a sample gives.
+    /// The numbers that a sample gives: first what control groups count, which is exact, then what becomes of the
+    /// machine's free memory. Others use that, too, a megabyte more or less: with few containers it says little.
     pub(crate) fn metrics(self, args: &Args) -> Vec<Metric> {
         let (key, name) = (self.key(), self.name());
         let numbers = self.numbers(args);
-        let main = main_number(&numbers);
-        let (whole, mapped) = self.recorded();
-        let each = |number: usize| {
-            let metric =
-                Metric::new(format!("{key}-{number}"), format!("{name}, one of {number}"), "kB");
-            let metric = metric.target(self.target()).recorded(whole);
+        let (main, (first, last)) = (main_number(&numbers), ends(&numbers));
+        let (all, mapped) = self.recorded();
+        let counted = |number: usize| {
+            let name = format!("{name}, one of {number}");
+            let metric = Metric::new(format!("{key}-{number}"), name, "kB");
+            let metric = metric.target(self.target()).recorded(all);
             if number == main { metric.headline() } else { metric }
         };
-        let mut metrics: Vec<Metric> = numbers.iter().copied().map(each).collect();
-        let (first, last) = ends(&numbers);
-        let range = format!("{first} to {last}");
-        metrics.extend([
-            Metric::new(format!("{key}-slope"), format!("… each further one, {range}"), "kB")
+        let free = |number: usize| {
+            let name = format!("{name}, one of {number}, by free memory");
+            let metric = Metric::new(format!("{key}-free-{number}"), name, "kB").recorded(all);
+            let metric = if number == last { metric.target(self.target()) } else { metric };
+            if number > MANY { metric.headline() } else { metric }
+        };
+        let further = |key: String| {
+            Metric::new(key, format!("… each further one, {first} to {last}"), "kB")
                 .target(self.target())
-                .recorded(whole),
+                .recorded(all)
+        };
+        let mut metrics: Vec<Metric> = numbers.iter().copied().map(counted).collect();
+        metrics.extend([
+            further(format!("{key}-slope")),
             Metric::new(format!("{key}-flat"), format!("… divided by one of {main}"), "1")
                 .target(Target::FlatWithin(0.1)),
-            Metric::new(format!("{key}-group"), format!("… as control groups count, {main}"), "kB"),
-            Metric::new(format!("{key}-kernel"), "… of it kernel", "kB"),
+            Metric::new(format!("{key}-kernel"), format!("… kernel's part, {main}"), "kB"),
+        ]);
+        metrics.extend(numbers.iter().copied().map(free));
+        metrics.extend([
+            further(format!("{key}-free-slope")),
             Metric::new(format!("{key}-pss"), format!("… PSS and page tables, {main}"), "kB")
                 .recorded(mapped),
             Metric::new(format!("{key}-processes"), "… processes", "1"),
@@ -149,6 +160,9 @@ mod tests {
             ("pod-memory-10", 616.0),
             ("pod-memory-50", 616.0),
             ("pod-memory-slope", 616.0),
+            ("pod-memory-free-10", 616.0),
+            ("pod-memory-free-50", 616.0),
+            ("pod-memory-free-slope", 616.0),
             ("pod-memory-pss", 584.0),
         ];
         assert_eq!(recorded(State::Pod), keys.map(|(key, value)| (key.to_string(), value)));
