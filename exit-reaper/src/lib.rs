@@ -73,7 +73,7 @@ pub fn run(arguments: Arguments) -> i32 {
     let mut hub = match Hub::new(Link::over(link), tables, arguments.environment) {
         Ok(hub) => hub,
         Err(refusal) => {
-            wire::error!(NAME, "not started by monitor ({refusal:?} on fd 0); run monitor instead");
+            wire::error!(NAME, "not started by monitor ({refusal} on fd 0); run monitor instead");
             return EXIT_USAGE;
         }
     };

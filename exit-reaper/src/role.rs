@@ -1,6 +1,7 @@
 //! Starting the two roles, talking to them, and losing them.
 
 use core::ffi::CStr;
+use core::fmt::{self, Display, Formatter};
 use wire::sys::{self, Environment, Mask, SIGPIPE, Strings};
 use wire::{AsFd, BorrowedFd, Errno, Link, Message, OwnedFd};
 
@@ -13,6 +14,21 @@ pub(crate) enum Kind {
     Writer,
     /// attach-proxy.
     Proxy,
+}
+
+impl Kind {
+    fn name(self) -> &'static CStr {
+        match self {
+            Kind::Writer => c"log-writer",
+            Kind::Proxy => c"attach-proxy",
+        }
+    }
+}
+
+impl Display for Kind {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name().to_str().unwrap_or("?"))
+    }
 }
 
 /// A role that ends sooner than this many ms after its start may be broken (out
@@ -77,12 +93,9 @@ impl Role {
     }
 
     fn fork(&self, environment: Environment<'static>) -> Result<Running, Errno> {
-        let name = match self.kind {
-            Kind::Writer => c"log-writer",
-            Kind::Proxy => c"attach-proxy",
-        };
         // A write to a closed pipe is an error to them, not their end.
-        let (link, pid) = spawn(&self.program, [name], Mask::of(&[SIGPIPE]), environment)?;
+        let (link, pid) =
+            spawn(&self.program, [self.kind.name()], Mask::of(&[SIGPIPE]), environment)?;
         Ok(Running { link, pid, sent: 0 })
     }
 
@@ -98,7 +111,7 @@ impl Role {
             Err(error) => {
                 wire::error!(
                     "exit-reaper",
-                    "cannot send to {:?}: {error}; starting it anew",
+                    "cannot send to {}: {error}; starting it anew",
                     self.kind
                 );
                 let _ = rustix::process::kill_process(running.pid, Signal::KILL);

@@ -39,7 +39,7 @@ impl Hub {
             Ok(true) => {}
             Ok(false) => return false,
             Err(error) => {
-                wire::error!(crate::NAME, "cannot start {kind:?}: {error}; trying again");
+                wire::error!(crate::NAME, "cannot start {kind}: {error}; trying again");
                 return false;
             }
         }
@@ -221,7 +221,7 @@ impl Hub {
                 Ok((message, fds)) => self.role_says(kind, message, fds),
                 Err(Refusal::Empty) => return,
                 Err(Refusal::Garbage) => {
-                    wire::error!(crate::NAME, "garbage from {kind:?}; starting it anew");
+                    wire::error!(crate::NAME, "garbage from {kind}; starting it anew");
                     return self.take_back(kind, true);
                 }
                 Err(Refusal::Closed | Refusal::Failed(_)) => return self.take_back(kind, true),

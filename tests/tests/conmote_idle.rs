@@ -54,6 +54,33 @@ fn a_terminal_costs_no_more() -> Result {
     one_small_process(&scratch, &session)
 }
 
+#[test]
+fn its_stack_shares_page_tables_with_its_program_and_its_arguments_are_shown() -> Result {
+    ours_only!();
+    let scratch = Scratch::new()?;
+    let call = Call::create(&scratch, &Container::new(["sleep", "1000"]))?;
+    let session = call.env("SHOWN", "too").running()?;
+    let hub = scratch.idle()?;
+    assert_eq!(hub.proc_file("cmdline"), format!("exit-reaper\0{}\0", session.paths.id));
+    assert!(hub.proc_file("environ").split('\0').any(|variable| variable == "SHOWN=too"));
+    // Kernels that checkpoints cannot be made with leave the stack where it is.
+    if rustix::process::virtual_memory_map_config_struct_size().is_err() {
+        return Ok(());
+    }
+    let maps = hub.proc_file("maps");
+    let range = |line: &str| {
+        let (begin, end) = line.split(' ').next()?.split_once('-')?;
+        Some([begin, end].map(|at| u64::from_str_radix(at, 16).unwrap()))
+    };
+    let found = |what: &str| maps.lines().rfind(|line| line.ends_with(what)).and_then(range);
+    let [program, stack] = ["/exit-reaper", "[stack]"].map(|what| found(what).unwrap());
+    let between = stack[0].checked_sub(program[1]);
+    assert!(between.is_some_and(|bytes| (4096..1 << 21).contains(&bytes)), "{maps}");
+    // Nobody can write to the page below it.
+    assert!(maps.lines().filter_map(range).all(|[_, end]| end != stack[0]), "{maps}");
+    Ok(())
+}
+
 /// Spinning would use 50 ticks in this time.
 const WHILE: Duration = Duration::from_millis(500);
 

@@ -2,6 +2,7 @@
 //! packets are [`Message`]s with descriptors over `SCM_RIGHTS` (unix(7)).
 
 use crate::{AsFd, BorrowedFd, Errno, Message, OwnedFd, message};
+use core::fmt::{self, Display, Formatter};
 use core::mem::MaybeUninit;
 use rustix::io::{IoSlice, IoSliceMut};
 use rustix::net::{
@@ -28,6 +29,17 @@ pub enum Refusal {
     Garbage,
     /// recvmsg(2) failed.
     Failed(Errno),
+}
+
+impl Display for Refusal {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Refusal::Empty => "nothing",
+            Refusal::Closed => "a closed link",
+            Refusal::Garbage => "no message of ours",
+            Refusal::Failed(error) => return write!(f, "{error}"),
+        })
+    }
 }
 
 /// One side of a link.

@@ -12,6 +12,7 @@ use core::cell::UnsafeCell;
 use core::ffi::{CStr, c_char};
 use core::marker::PhantomData;
 use core::sync::atomic::{AtomicBool, Ordering};
+use rustix::process::{PrctlMmMap, configure_virtual_memory_map};
 
 /// What the kernel put on the stack of a new process.
 #[derive(Clone, Copy)]
@@ -60,6 +61,45 @@ pub unsafe fn words(first: *const *const c_char) -> impl Iterator<Item = &'stati
         (!word.is_null()).then(|| unsafe { CStr::from_ptr(word) })
     });
     words.fuse()
+}
+
+/// Tells the kernel where the arguments are now (prctl(2), PR_SET_MM_MAP), for
+/// those who look into /proc. `program`: where code begins and ends, and data.
+pub fn stack_has_moved(arguments: Arguments, program: [usize; 3], end: usize) {
+    let (arg_start, arg_end) = strings_between(arguments.words, arguments.words as u64);
+    let (env_start, env_end) = strings_between(arguments.environment.0, arg_end);
+    let [start_code, end_code, end_data] = program.map(|at| at as u64);
+    // Nobody here asks for a heap: it begins, and ends, anywhere behind the data.
+    let heap = end as u64 + 1;
+    let map = PrctlMmMap {
+        start_code,
+        end_code,
+        start_data: end_code,
+        end_data,
+        start_brk: heap,
+        brk: heap,
+        start_stack: arguments.words as u64,
+        arg_start,
+        arg_end,
+        env_start,
+        env_end,
+        auxv: core::ptr::null_mut(),
+        auxv_size: 0,
+        exe_fd: -1,
+    };
+    // If it fails, the arguments are not shown, which is no reason to stop.
+    // SAFETY: the kernel only shows these, but for the heap, which is empty.
+    let _ = unsafe { configure_virtual_memory_map(&map) };
+}
+
+/// Where the first of these strings begins, and the last ends; without any, `at`
+/// twice.
+fn strings_between(list: *const *const c_char, at: u64) -> (u64, u64) {
+    // SAFETY: a list of the initial stack, see `Arguments::new`.
+    let mut words = unsafe { words(list) };
+    let Some(first) = words.next() else { return (at, at) };
+    let last = words.last().unwrap_or(first);
+    (first.as_ptr() as u64, last.to_bytes_with_nul().as_ptr_range().end as u64)
 }
 
 /// Opens /dev/null as whichever of standard input, output and error is closed,
@@ -130,13 +170,25 @@ macro_rules! program {
         );
 
         /// Called by `_start`, relocated, with where argc, arguments and environment
-        /// are. Unlike on the initial stack, no auxiliary vector follows.
+        /// are. Unlike on the initial stack, no auxiliary vector follows. `moved`:
+        /// that is no longer where the kernel had put it.
         #[allow(unsafe_code)]
         // SAFETY: the only function of that name in this program.
         #[unsafe(no_mangle)]
-        extern "C" fn rust_start(stack: *const usize) -> ! {
+        extern "C" fn rust_start(stack: *const usize, moved: usize) -> ! {
+            unsafe extern "C" {
+                static __ehdr_start: u8;
+                static _etext: u8;
+                static _edata: u8;
+                static _end: u8;
+            }
             // SAFETY: `_start` passes what the kernel gave it, or a copy.
             let arguments = unsafe { $crate::start::Arguments::new(stack) };
+            if moved != 0 {
+                let program = [&raw const __ehdr_start, &raw const _etext, &raw const _edata];
+                let program = program.map(|at| at as usize);
+                $crate::start::stack_has_moved(arguments, program, &raw const _end as usize);
+            }
             $crate::start::set_name($name);
             $crate::sys::exit($main(arguments))
         }

@@ -48,6 +48,18 @@ _start:
         addq    $8, %rsi
         testq   %rax, %rax
         jnz     8b                      # behind its null pointer now
+        # The auxiliary vector: AT_EXECFN (31) is the highest string of all.
+        movq    %rsi, %rdx
+        xorl    %r12d, %r12d
+10:     movq    (%rdx), %rax
+        testq   %rax, %rax
+        jz      12f
+        cmpq    $31, %rax
+        jne     11f
+        movq    8(%rdx), %r12
+11:     addq    $16, %rdx
+        jmp     10b
+12:
         andq    $-16, %rdi
         cmpq    %rsi, %rdi
         jbe     9f
@@ -62,7 +74,72 @@ _start:
         leaq    8(%rdi), %rbx
         movq    %rbx, %rsp
         andq    $-16, %rsp
-9:      movq    %rbx, %rdi
+        # The stack is far from everything else, and has two pages of page tables
+        # to itself. Moved to right behind .bss, it shares those of the program.
+        # Where that cannot be, it stays.
+9:      xorl    %r14d, %r14d            # how far it has been moved
+        testq   %r12, %r12
+        jz      15f
+        # The kernel must let us say where the arguments are then, for ps(1):
+        # prctl(PR_SET_MM, PR_SET_MM_MAP_SIZE, &size, 0, 0).
+        subq    $16, %rsp
+        movl    $157, %eax
+        movl    $35, %edi
+        movl    $15, %esi
+        movq    %rsp, %rdx
+        xorl    %r10d, %r10d
+        xorl    %r8d, %r8d
+        syscall
+        addq    $16, %rsp
+        testq   %rax, %rax
+        jnz     15f
+        # Its end: the string's NUL, a word of zeroes, the end of a page.
+        movq    %r12, %rdi
+        call    strlen
+        leaq    4104(%r12,%rax), %r12
+        andq    $-4096, %r12
+        # What is kept of it: no call of ours goes as deep. The rest, down to the
+        # gap that the kernel leaves below it: munmap(2).
+        movq    %rsp, %r13
+        andq    $-4096, %r13
+        subq    $0x1c000, %r13
+        leaq    -0x100000(%r13), %rdi
+        movl    $0x100000, %esi
+        movl    $11, %eax
+        syscall
+        # mremap(old, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, new), with a page
+        # that nobody can write to between .bss and its lowest.
+        .hidden _end
+        leaq    8191+_end(%rip), %r8
+        andq    $-4096, %r8
+        movq    %r13, %rdi
+        movq    %r12, %rsi
+        subq    %r13, %rsi
+        movq    %rsi, %rdx
+        movl    $3, %r10d
+        movl    $25, %eax
+        syscall
+        cmpq    %r8, %rax
+        jne     15f
+        movq    %r8, %r14
+        subq    %r13, %r14
+        addq    %r14, %rsp
+        addq    %r14, %rbx
+        # Two lists of strings, each with a null pointer behind it.
+        leaq    8(%rbx), %rsi
+        movl    $2, %ecx
+13:     movq    (%rsi), %rax
+        testq   %rax, %rax
+        jz      14f
+        addq    %r14, %rax
+        movq    %rax, (%rsi)
+        addq    $8, %rsi
+        jmp     13b
+14:     addq    $8, %rsi
+        decl    %ecx
+        jnz     13b
+15:     movq    %rbx, %rdi
+        movq    %r14, %rsi
         call    rust_start
         ud2
         .size   _start, .-_start
