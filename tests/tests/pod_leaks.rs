@@ -1,5 +1,6 @@
 //! What a pod's server has done leaves nothing behind: no memory, no descriptor, no process, no wake-ups.
 
+use std::io::Write;
 use std::thread;
 use std::time::Duration;
 
@@ -64,7 +65,7 @@ fn constant_logging_grows_nothing_but_the_log() -> Result {
         most = most.max(ours.filter_map(|process| process.private_dirty_kb()).sum());
         Ok(container.exit.exists().then_some(()))
     })?;
-    assert!(most > 0 && most <= 300, "{most} kB");
+    assert!(most > 0 && most <= 350, "{most} kB");
     assert!(std::fs::metadata(&container.log).unwrap().len() <= 1_000_000);
     Ok(())
 }
@@ -195,7 +196,9 @@ fn orphans_of_a_container_without_pid_namespace_are_reaped() -> Result {
         all
     };
     wait::until("orphans", || Ok((orphans().len() == 2).then_some(())))?;
-    drop(std::fs::OpenOptions::new().write(true).open(&gate).unwrap());
+    // Open for reading, too: one that opens it late finds its line, not an end.
+    let mut opened = std::fs::OpenOptions::new().read(true).write(true).open(&gate).unwrap();
+    opened.write_all(b"\n\n").unwrap();
     wait::until("the orphans to be reaped", || {
         let children = scratch.processes().into_iter();
         Ok((children.filter(|process| process.parent == pod.pid).count() == 0).then_some(()))

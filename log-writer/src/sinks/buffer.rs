@@ -2,9 +2,10 @@
 
 use crate::stream::CHUNK;
 
-/// Bytes of it: a chunk of output and two chunks of records. A chunk of lines
-/// of 50 bytes and more is one write; one record of any length always fits.
-const LEN: usize = 3 * CHUNK;
+/// Bytes of it: a chunk of output, and as many for records and a bit more. A
+/// chunk of long lines is one write, one of short lines is two; one record of
+/// any length always fits.
+const LEN: usize = 2 * CHUNK + 16_384;
 
 /// A chunk of output with its records right behind it: of short lines, both
 /// are in one page, and pages never used never become resident.

@@ -197,7 +197,11 @@ impl Hub {
     }
 }
 
-fn receive(link: &Link) -> Result<(Message, Fds), String> {
+/// Waits for the next message.
+///
+/// # Errors
+/// The hub sends none any more, or something else.
+pub(super) fn receive(link: &Link) -> Result<(Message, Fds), String> {
     loop {
         match link.receive() {
             Ok(received) => return Ok(received),

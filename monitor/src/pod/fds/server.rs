@@ -16,7 +16,7 @@ use wire::{AsFd, Errno, Link, Message, OwnedFd};
 use super::protocol::{self, MAX_FDS, MAX_LEN, Request};
 use super::slots::{Connection, Slots};
 use crate::inherited::text;
-use crate::pod::hub::NOT_STARTED;
+use crate::pod::hub::{NOT_STARTED, receive};
 
 /// The argument that makes the program the fd server.
 pub const WORD: &str = "serve-fds";
@@ -50,7 +50,7 @@ struct Server {
 /// It was not started by a hub.
 pub fn serve() -> Result<(), String> {
     let link = Link::over(wire::sys::take_inherited(0).map_err(text)?);
-    let (message, fds) = link.receive().map_err(|_| NOT_STARTED)?;
+    let (message, fds) = receive(&link)?;
     let (Message::ServeFds { turn }, Some(listener)) = (message, fds.into_iter().next()) else {
         return Err(NOT_STARTED.into());
     };
