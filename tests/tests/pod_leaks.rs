@@ -97,9 +97,13 @@ fn clients_that_have_left_cost_no_descriptor_and_wake_nobody() -> Result {
         client.half_close()?;
         silent.push(client);
     }
-    let hub = scratch.idle()?;
+    // Between two of them it may look as if all were over.
+    wait::until("all connections", || {
+        Ok((fds(pod.pid).len() >= open + silent.len()).then_some(()))
+    })?;
+    scratch.idle()?;
     let wakes = || {
-        let status = proc_file(hub.pid, "status");
+        let status = proc_file(pod.pid, "status");
         tests::process::field(&status, "voluntary_ctxt_switches:").unwrap_or(u64::MAX)
     };
     let before = wakes();
