@@ -1,15 +1,22 @@
 //! Memory of the whole machine and of single processes, as the kernel counts it (proc(5)).
 
+use super::stats::median;
 use crate::report::{Context, Result};
 use std::fs;
 use std::time::Duration;
 
 /// How often it is looked whether the machine has become quiet; one that others use never does.
-const LOOKS: usize = 25;
+const LOOKS: usize = 12;
 
-/// How often in a row nothing must have changed. The memory of hundreds of processes that have ended comes back in
-/// bursts, for about a second, with pauses of 0.4 s.
-const QUIET: usize = 4;
+/// How many looks in a row must agree. The memory of hundreds of processes that have ended comes back in bursts, for
+/// about a second, with pauses of 0.4 s.
+const AGREE: usize = 4;
+
+/// What may change between them, in bytes: less than any burst, more than what dropping caches moves about.
+const BURST: f64 = 1048576.0;
+
+/// How long to leave the machine alone before it is looked what is free without us.
+const PAUSE: Duration = Duration::from_secs(3);
 
 /// The machine at one moment, in bytes.
 pub(crate) struct System {
@@ -18,28 +25,35 @@ pub(crate) struct System {
 }
 
 impl System {
-    /// Drops what can be read again from disk, waits until the machine is quiet, and looks; says so if it never is.
+    /// As [`settled`](Self::settled), after a pause: what those before us have used comes back for seconds (the memory
+    /// of their control groups, say), slowly.
+    pub(crate) fn at_rest() -> Result<System> {
+        std::thread::sleep(PAUSE);
+        Self::settled()
+    }
+
+    /// Drops what can be read again from disk, waits until the machine is quiet, and gives what it then was in the middle
+    /// of several looks; says so if it never is quiet.
     pub(crate) fn settled() -> Result<System> {
         // Pages that are not on disk yet cannot be dropped.
         rustix::fs::sync();
-        let mut before = Self::look()?;
-        let mut quiet = 0;
+        let mut looks: Vec<f64> = vec![];
         // Processes that have ended give back their last pages some time later, in the background; there is
-        // no event for that. Nothing has changed: no more than 64 kB in a fifth of a second.
+        // no event for that.
         for _ in 0..LOOKS {
             // Not allowed without root: then the caches stay, and the numbers vary more.
             let _ = fs::write("/proc/sys/vm/drop_caches", "3");
             shrink_slabs();
             std::thread::sleep(Duration::from_millis(200));
-            let now = Self::look()?;
-            quiet = if (now.free - before.free).abs() <= 65536.0 { quiet + 1 } else { 0 };
-            before = now;
-            if quiet == QUIET {
-                return Ok(before);
+            looks.push(Self::look()?.free);
+            let last = looks.len().saturating_sub(AGREE);
+            let agree = looks[last..].windows(2).all(|two| (two[1] - two[0]).abs() <= BURST);
+            if agree && looks.len() >= AGREE {
+                return Ok(System { free: median(looks.split_off(last)) });
             }
         }
         eprintln!("bench: the machine is not quiet; figures of its whole memory may be wrong");
-        Ok(before)
+        Ok(System { free: median(looks.split_off(looks.len().saturating_sub(AGREE))) })
     }
 
     fn look() -> Result<System> {

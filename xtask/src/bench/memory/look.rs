@@ -25,7 +25,7 @@ pub(super) fn looks(
     mut one_more: impl FnMut() -> Result<()>,
     rest: impl Fn(usize) -> Result<()>,
 ) -> Result<Vec<Look>> {
-    let before = System::settled()?;
+    let before = System::at_rest()?;
     let base = groups.map(|groups| groups.monitors.charged()).transpose()?;
     let before_mapped: f64 = groups.map_or(0.0, |groups| mapped(&groups.monitors));
     let before_processes = groups.map_or(0, |groups| groups.monitors.processes().len());
