@@ -158,6 +158,9 @@ impl Role {
 
     /// Drops observers whose queues have been full for too long.
     pub(crate) fn drop_overdue(&mut self) {
+        if self.overdue == u64::MAX {
+            return;
+        }
         let now = now_ms();
         if now < self.overdue {
             return;

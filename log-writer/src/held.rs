@@ -93,7 +93,7 @@ impl Role {
 
     /// Looks at the pipes with something held back, if it is time to.
     pub(crate) fn look_at_held(&mut self) {
-        if now_ms() < self.look {
+        if self.look == u64::MAX || now_ms() < self.look {
             return;
         }
         self.look = u64::MAX;

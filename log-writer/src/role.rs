@@ -141,11 +141,14 @@ impl Role {
     pub(crate) fn run(&mut self) {
         let mut ready = heapless::Vec::new();
         loop {
-            let now = now_ms();
-            if now >= self.active.saturating_add(self.quiet) && !self.rest() {
-                return;
+            let mut now = now_ms();
+            if now >= self.active.saturating_add(self.quiet) {
+                if !self.rest() {
+                    return;
+                }
+                now = now_ms();
             }
-            if self.wait(&mut ready).is_err() {
+            if self.wait(now, &mut ready).is_err() {
                 return;
             }
             if !self.obey() {
@@ -163,7 +166,8 @@ impl Role {
         if self.taken == 0 || self.taken >= SMALL {
             return;
         }
-        let now = now_ms();
+        // When it was taken.
+        let now = self.active;
         if now <= self.small + 1 {
             let pause = Timespec { tv_sec: 0, tv_nsec: PAUSE };
             let _ = rustix::thread::nanosleep(&pause);
@@ -171,12 +175,12 @@ impl Role {
         self.small = now;
     }
 
-    /// Waits until something is to be done.
+    /// Waits until something is to be done; it is `now`.
     fn wait(
         &mut self,
+        now: u64,
         ready: &mut heapless::Vec<Ready, { wire::event::BATCH }>,
     ) -> Result<(), Errno> {
-        let now = now_ms();
         let mut until = self.active.saturating_add(self.quiet);
         if self.retry > 0 {
             until = until.min(self.retry);
