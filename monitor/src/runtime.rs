@@ -115,8 +115,6 @@ pub struct Call<'a> {
     pub args: &'a [OsString],
     /// Its standard input, output and error; `None`: ours.
     pub stdio: Option<&'a Stdio>,
-    /// Waited for before the runtime starts: the second use of the start pipe.
-    pub start_pipe: Option<&'a OwnedFd>,
     /// The oom_score_adj it gets back.
     pub oom_score_adj: Option<&'a str>,
     /// `LISTEN_PID` becomes the runtime's pid, whatever it was.
@@ -135,11 +133,7 @@ pub fn start(call: &Call<'_>) -> Result<Pid, Errno> {
         eprintln!("{}", become_runtime(call, parent));
         127
     };
-    if call.start_pipe.is_none() {
-        return wire::in_place::start(&mut child);
-    }
-    // We have to go on while it waits.
-    wire::in_place::start_apart(&mut child)
+    wire::in_place::start(&mut child)
 }
 
 /// In the child: does not return unless something fails, and says what.
@@ -157,10 +151,6 @@ fn become_runtime(call: &Call<'_>, parent: Pid) -> String {
         Ok(pid) => pid.map(|pid| ("LISTEN_PID", pid)),
         Err(text) => return text,
     };
-    if let Some(pipe) = call.start_pipe {
-        // Data or end of file: either lets us go on.
-        let _ = rustix::io::read(pipe, &mut [0u8; 8192]);
-    }
     if let Some(score) = call.oom_score_adj {
         let _ = fs::write("/proc/self/oom_score_adj", score);
     }

@@ -27,6 +27,38 @@ pub struct Outcome {
     pub first_words: Vec<u8>,
 }
 
+impl Outcome {
+    /// Nothing yet.
+    fn new() -> Self {
+        Outcome { status: -1, killed: false, tty: None, tty_error: None, first_words: Vec::new() }
+    }
+
+    /// Of a runtime that this signal has killed.
+    pub fn killed_by(signal: i32) -> Self {
+        Outcome { status: 128 + signal, killed: true, ..Outcome::new() }
+    }
+}
+
+/// Waits until the engine lets the runtime start: for data on the start pipe, or
+/// its end. Fails with the signal that asks us to end before that.
+pub fn released(start_pipe: &OwnedFd, signals: &OwnedFd) -> Result<(), i32> {
+    loop {
+        let mut polled =
+            [PollFd::new(start_pipe, PollFlags::IN), PollFd::new(signals, PollFlags::IN)];
+        let _ = rustix::event::poll(&mut polled, None);
+        let [pipe, _] = polled;
+        while let Some(signal) = wire::sys::next_signal(signals) {
+            if wire::sys::end_signal(signal).is_some() {
+                return Err(signal);
+            }
+        }
+        if !pipe.revents().is_empty() {
+            let _ = rustix::io::read(start_pipe, &mut [0u8; 8192]);
+            return Ok(());
+        }
+    }
+}
+
 /// What else there is to do while the runtime is at work.
 pub trait Meanwhile {
     /// What is ready to read when there is; also when the runtime has ended.
@@ -63,8 +95,7 @@ pub fn runtime(
     pipes: &[&OwnedFd],
     chatter: bool,
 ) -> Outcome {
-    let mut outcome =
-        Outcome { status: -1, killed: false, tty: None, tty_error: None, first_words: Vec::new() };
+    let mut outcome = Outcome::new();
     loop {
         let fds = meanwhile.fds();
         let mut polled: Vec<PollFd<'_>> =

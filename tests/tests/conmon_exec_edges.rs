@@ -3,7 +3,7 @@
 use std::fs;
 
 use tests::k8s_log::summary;
-use tests::{Call, Container, Result, Scratch, Session, ours_only, under_test};
+use tests::{Call, Container, Result, Scratch, Session, ours_only, sys, under_test};
 
 fn sleeper(scratch: &Scratch) -> Result<Session> {
     Call::create(scratch, &Container::new(["sleep", "1000"]))?.running()
@@ -75,4 +75,23 @@ fn a_missing_exit_directory_does_not_keep_the_status_from_the_engine() -> Result
     assert_eq!(session.message()?.unwrap().value, 3);
     session.exit_note()?;
     session.monitor_gone()
+}
+
+#[test]
+fn a_session_that_is_told_to_end_before_its_command_is_released_never_runs_it() -> Result {
+    let scratch = Scratch::new()?;
+    let container = sleeper(&scratch)?;
+    let ran = scratch.join("ran");
+    let call = Call::exec(&scratch, &container, &Container::sh(format!("> {}", ran.display())))?;
+    let mut session = call.spawn()?;
+    session.release()?;
+    session.attach_message()?;
+    session.backgrounded()?;
+    sys::kill(session.monitor()?, libc::SIGTERM).unwrap();
+    session.monitor_gone()?;
+    assert!(!ran.exists());
+    // The original says nothing, and its engine has to guess.
+    ours_only!();
+    assert_eq!(session.message()?.map(|message| message.value), Some(-1));
+    Ok(())
 }

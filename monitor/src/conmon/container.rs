@@ -17,7 +17,7 @@ use crate::inherited;
 use crate::oom;
 use crate::runtime::{self, Call, PidFile, Stdio};
 use crate::status::FAILURE;
-use crate::supervise::{self, PassOn};
+use crate::supervise::{self, Outcome, PassOn};
 use crate::sync_pipe::SyncPipe;
 use crate::terminal::{self, ConsoleSocket};
 
@@ -159,13 +159,21 @@ fn start(
         program: &config.runtime.path,
         args: &args,
         stdio: (!config.log.passthrough).then_some(&stdio),
-        start_pipe: start_pipe.as_ref().filter(|_| attach),
         oom_score_adj,
         replace_listen_pid: config.replace_listen_pid,
     };
-    let pid = runtime::start(&call).map_err(|error| {
-        Failure::before_runtime(format!("Failed to fork the runtime: {}", inherited::text(error)))
-    })?;
+    // The second use of the start pipe: somebody is to be attached first.
+    let released = match start_pipe.as_ref().filter(|_| attach) {
+        Some(pipe) => supervise::released(pipe, signals),
+        None => Ok(()),
+    };
+    let runtime = match released {
+        Ok(()) => Ok(runtime::start(&call).map_err(|error| {
+            let error = inherited::text(error);
+            Failure::before_runtime(format!("Failed to fork the runtime: {error}"))
+        })?),
+        Err(signal) => Err(signal),
+    };
     drop(start_pipe);
     // Our copies of the container's ends: else its end of file never comes.
     drop(stdio);
@@ -176,13 +184,16 @@ fn start(
     let outputs = [FdSet::STDOUT, FdSet::STDERR];
     let pipes: Vec<&OwnedFd> =
         fds.iter().filter(|(bit, _)| outputs.contains(bit)).map(|(_, fd)| fd).collect();
-    let outcome = supervise::runtime(
-        pid,
-        &mut PassOn(signals),
-        console.as_ref(),
-        &pipes,
-        config.mode == Job::Create,
-    );
+    let outcome = match runtime {
+        Ok(pid) => supervise::runtime(
+            pid,
+            &mut PassOn(signals),
+            console.as_ref(),
+            &pipes,
+            config.mode == Job::Create,
+        ),
+        Err(signal) => Outcome::killed_by(signal),
+    };
     drop(console);
 
     let mut first_words = outcome.first_words;
