@@ -50,6 +50,12 @@ impl Process {
     pub fn fds(&self) -> BTreeMap<i32, String> {
         fds(self.pid)
     }
+
+    /// Whether it waits for events (epoll_pwait(2)).
+    pub fn waits(&self) -> bool {
+        let call = self.proc_file("syscall");
+        call.split(' ').next() == Some(&libc::SYS_epoll_pwait.to_string())
+    }
 }
 
 /// What `/proc/PID/NAME` says, empty if it cannot be read.

@@ -97,13 +97,14 @@ impl Scratch {
         roles.filter(|process| sys::kill(process.pid, libc::SIGKILL).is_ok()).count()
     }
 
-    /// Waits until the monitor is idle: one process is all there is of it, the hub.
+    /// Waits until the monitor is idle: one process is all there is of it, the hub, and that waits for events. (It has
+    /// been woken before a role that ends is gone.)
     ///
     /// # Errors
     /// There are others after [`wait::limit`].
     pub fn idle(&self) -> Result<Process> {
         wait::until("an idle monitor", || match &self.monitors()[..] {
-            [hub] if hub.name == "exit-reaper" => Ok(Some(hub.clone())),
+            [hub] if hub.name == "exit-reaper" && hub.waits() => Ok(Some(hub.clone())),
             _ => Ok(None),
         })
         .context(format_args!("{:?}", self.monitors()))

@@ -43,9 +43,19 @@ impl Outcome {
         ratio(self.ours, median(self.floor))
     }
 
-    /// Whether the target is met; None if there is none, or nothing to compare.
+    /// Whether not even the floor would meet the target: then the floor is what to compare with.
+    pub(crate) fn is_beyond_floor(&self) -> bool {
+        let theirs = median(self.theirs).or(self.recorded());
+        match self.metric.target {
+            Target::AtMost(limit) => ratio(self.floor, theirs).is_some_and(|ratio| ratio > limit),
+            _ => false,
+        }
+    }
+
+    /// Whether the target is met; None if there is none, nothing to compare, or nobody could.
     pub(crate) fn met(&self) -> Option<bool> {
         match self.metric.target {
+            Target::AtMost(_) if self.is_beyond_floor() => None,
             Target::AtMost(limit) => self.ratio().map(|ratio| ratio <= limit),
             Target::AtLeast(limit) => self.ratio().map(|ratio| ratio >= limit),
             Target::FlatWithin(limit) => self.ours.map(|ours| (ours.median - 1.0).abs() <= limit),
@@ -96,6 +106,7 @@ pub(crate) fn json(outcomes: &[Outcome]) -> Value {
                "rival": outcome.rival.name(), "ours": side(outcome.ours), "theirs": side(outcome.theirs),
                "theirs_recorded": outcome.recorded(), "floor": side(outcome.floor),
                "ratio": outcome.ratio(), "target": outcome.target(), "met": outcome.met(),
+               "beyond_floor": outcome.is_beyond_floor(),
                "of_floor": outcome.of_floor(), "target_of_floor": outcome.metric.of_floor,
                "near_floor": outcome.near_floor()})
     };
@@ -118,6 +129,16 @@ pub(crate) mod tests {
         assert_eq!(met(Target::AtMost(0.25), 1.1, 4.0), Some(false));
         assert_eq!(met(Target::AtLeast(1.3), 1.2, 1.0), Some(false));
         assert_eq!(met(Target::Open, 1.0, 1.0), None);
+    }
+
+    #[test]
+    fn a_target_that_not_even_the_floor_meets_is_not_missed() {
+        let beyond = |floor| {
+            let outcome = outcome(Target::AtMost(0.5), 3.0, 5.0, floor);
+            (outcome.is_beyond_floor(), outcome.met())
+        };
+        assert_eq!(beyond(2.6), (true, None));
+        assert_eq!(beyond(2.4), (false, Some(false)));
     }
 
     #[test]

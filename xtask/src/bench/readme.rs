@@ -4,7 +4,7 @@ use super::machine::Machine;
 use super::measure::Rival;
 use super::outcome::Outcome;
 use super::plot;
-use super::table::{about_recorded, number, theirs, value, verdict};
+use super::table::{about_recorded, number, theirs, value, words};
 use crate::report::{Context, Result, root};
 use std::fs;
 
@@ -40,7 +40,8 @@ fn block(outcomes: &[Outcome], machine: &Machine, rounds: usize, charts: &[&str]
     };
     let mut text = format!(
         "Made with `{}` on {} cores ({}), Linux {}: medians of {rounds} rounds{beside}. \
-         The ratio is what carries over to your machine; the floor is what any program would need.\n",
+         The ratio is what carries over to your machine; the floor is what any program would need. \
+         Where not even the floor would meet a target, the verdict is how far above it we are.\n",
         machine.command, machine.processors, machine.processor, machine.kernel,
     );
     for rival in Rival::ALL {
@@ -71,7 +72,7 @@ fn table(outcomes: &[&Outcome], rival: &str) -> String {
             theirs(outcome),
             number(outcome.ratio()),
             outcome.target(),
-            verdict(outcome.met()).to_lowercase(),
+            words(outcome).to_lowercase(),
             floor,
         ];
         text += &format!("| {} |\n", cells.join(" | "));

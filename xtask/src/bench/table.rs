@@ -15,7 +15,7 @@ fn cells(outcome: &Outcome) -> Vec<String> {
         spread(outcome.theirs),
         number(outcome.ratio()),
         outcome.target(),
-        verdict(outcome.met()).into(),
+        words(outcome),
         value(outcome.floor),
         number(outcome.of_floor()),
         wanted_of_floor.unwrap_or_default(),
@@ -23,7 +23,15 @@ fn cells(outcome: &Outcome) -> Vec<String> {
     ]
 }
 
-pub(super) fn verdict(met: Option<bool>) -> &'static str {
+/// What has become of the target.
+pub(super) fn words(outcome: &Outcome) -> String {
+    match outcome.of_floor() {
+        Some(times) if outcome.is_beyond_floor() => format!("floor × {times:.2}"),
+        _ => verdict(outcome.met()).into(),
+    }
+}
+
+fn verdict(met: Option<bool>) -> &'static str {
     match met {
         Some(true) => "met",
         Some(false) => "MISSED",

@@ -24,7 +24,7 @@ use core::fmt::Write;
 use load::{Blocks, Kind};
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::thread::{ClockId, Timespec};
-use wire::start::Arguments;
+use wire::start::{Arguments, Once};
 use wire::sys::{self, Forked, Strings};
 use wire::{AsFd, BorrowedFd, Errno};
 
@@ -35,6 +35,9 @@ const TENTH_OF_A_SECOND: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 }
 
 /// Bytes of one write at full speed: as much as a pipe holds.
 const CHUNK: usize = 65536;
+
+/// Not on the stack, which has not much more.
+static BUFFER: Once<[u8; CHUNK]> = Once::new([0; CHUNK]);
 
 fn run(arguments: Arguments) -> i32 {
     let mut words = arguments.words();
@@ -93,7 +96,8 @@ fn write(kind: &CStr, blocks: &CStr) -> Result<(), Errno> {
     let blocks: u64 =
         blocks.to_str().ok().and_then(|text| text.parse().ok()).ok_or(Errno::INVAL)?;
     let mut block = Blocks::new(kind);
-    let (mut chunk, mut filled) = ([0; CHUNK], 0);
+    let chunk = BUFFER.take().ok_or(Errno::BUSY)?;
+    let mut filled = 0;
     for _ in 0..blocks {
         if filled + block.bytes().len() > CHUNK {
             write_all(stdout(), &chunk[..filled])?;
