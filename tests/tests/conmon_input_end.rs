@@ -2,6 +2,9 @@
 
 use std::thread;
 
+use std::collections::BTreeSet;
+
+use tests::process::fds;
 use tests::{Call, Container, Result, Scratch, ours_only};
 
 /// Answers each line, and says when its terminal got another size.
@@ -34,14 +37,21 @@ fn with_stdin_a_terminals_input_ends_and_its_output_goes_on() -> Result {
     let session = Call::create(&scratch, &container)?.created()?;
     let mut first = session.attach()?;
     session.start()?;
+    let monitor = session.monitor()?;
     first.expect("ready")?;
     first.send(b"one\n")?;
     first.expect("got one")?;
     first.half_close()?;
     // The end has been seen when what comes after it is not answered any more.
     tests::wait::until("the end of input to be seen", || {
+        let sockets = || -> BTreeSet<String> { fds(monitor).into_values().collect() };
+        let before = sockets();
         let mut late = session.attach()?;
         late.send(b"late\n")?;
+        // Else it could miss the answer to what comes by another way.
+        tests::wait::until("the connection to be accepted", || {
+            Ok((!sockets().is_subset(&before)).then_some(()))
+        })?;
         session.write_fifo("ctl", b"1 24 80\n")?;
         late.expect("resized")?;
         session.write_fifo("ctl", b"1 25 80\n")?;
