@@ -80,9 +80,10 @@ impl Role {
         }
         self.not_before = None;
         self.started_at = now;
-        match self.fork(environment) {
-            Ok(running) => {
-                self.running = Some(running);
+        // A write to a closed pipe is an error to them, not their end.
+        match spawn(&self.program, [self.kind.name()], Mask::of(&[SIGPIPE]), environment) {
+            Ok((link, pid)) => {
+                self.running = Some(Running { link, pid, sent: 0 });
                 Ok(true)
             }
             Err(error) => {
@@ -90,13 +91,6 @@ impl Role {
                 Err(error)
             }
         }
-    }
-
-    fn fork(&self, environment: Environment<'static>) -> Result<Running, Errno> {
-        // A write to a closed pipe is an error to them, not their end.
-        let (link, pid) =
-            spawn(&self.program, [self.kind.name()], Mask::of(&[SIGPIPE]), environment)?;
-        Ok(Running { link, pid, sent: 0 })
     }
 
     /// Sends a message. A role that has not read hundreds of messages is

@@ -87,8 +87,7 @@ impl Role {
         stream.logged += new;
         stream.held = keep;
         // Writes of other sizes than pages fill a pipe with fewer bytes.
-        if len > USUAL / 2 && !stream.busy {
-            stream.make_room();
+        if len > USUAL / 2 && stream.make_room() {
             self.peek.make_room();
         }
         if filed.renewed {

@@ -44,13 +44,16 @@ impl Stream {
         Stream { pipe, logged: 0, held, watched: false, busy: false, edge: false, source }
     }
 
-    /// Gives a container that has filled its pipe more room. Not a must: where
-    /// pipes may not be larger, it waits more often.
-    pub(crate) fn make_room(&mut self) {
+    /// Gives a container that has filled its pipe more room, if it has not got
+    /// it; whether it has now. Not a must: where pipes may not be larger, it
+    /// waits more often.
+    pub(crate) fn make_room(&mut self) -> bool {
         // If the container has set a size itself, it stays.
-        if !self.busy && self.source.is_none() && fcntl_getpipe_size(&self.pipe) == Ok(USUAL) {
-            self.busy = fcntl_setpipe_size(&self.pipe, BUSY).is_ok();
+        if self.busy || self.source.is_some() || fcntl_getpipe_size(&self.pipe) != Ok(USUAL) {
+            return false;
         }
+        self.busy = fcntl_setpipe_size(&self.pipe, BUSY).is_ok();
+        self.busy
     }
 
     /// Takes that room back from a container that has become quiet.

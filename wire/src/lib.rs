@@ -1,7 +1,7 @@
 //! What the four programs share: the [`record`] of a container (in [`sealed`]
 //! memory), the [`message`]s between hub and roles, the [`link`] that carries them with
 //! file descriptors, descriptors tied together ([`bundle`]), the [`event`] loop, process start ([`start`]), the few
-//! system calls no library has ([`sys`]), one-line error messages
+//! system calls no library has ([`sys`]), processes that share our memory ([`in_place`]), one-line error messages
 //! ([`report`]), answers to the engine ([`answer`]), ends of connections
 //! ([`discard`]), and the kernel's count of out-of-memory kills ([`oom`]).
 //! Nothing else belongs here.
@@ -11,7 +11,7 @@
 //! * All decoding is total. Bytes from another process never make us panic,
 //!   loop without end, or allocate.
 //! * File descriptors have one owner; whatever is refused is closed.
-//! * `unsafe` is here (in [`sys`], [`start`] and [`sealed`]) and nowhere else.
+//! * `unsafe` is here (in [`sys`], [`start`], [`in_place`] and [`sealed`]) and nowhere else.
 
 #![cfg_attr(not(test), no_std)]
 // The one crate where `unsafe` may stand; each block says why it is sound.

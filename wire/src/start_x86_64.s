@@ -13,21 +13,13 @@ _start:
         .hidden _DYNAMIC
         leaq    __ehdr_start(%rip), %rdi
         leaq    _DYNAMIC(%rip), %rsi
-        xorl    %edx, %edx              # DT_RELA (7): the table
-        xorl    %ecx, %ecx              # DT_RELASZ (8): its bytes
-1:      movq    (%rsi), %rax
-        testq   %rax, %rax
-        jz      4f
-        cmpq    $7, %rax
-        jne     2f
-        movq    8(%rsi), %rdx
-2:      cmpq    $8, %rax
-        jne     3f
-        movq    8(%rsi), %rcx
-3:      addq    $16, %rsi
-        jmp     1b
-4:      addq    %rdi, %rdx
-        addq    %rdx, %rcx              # end of the table
+        movl    $7, %eax                # DT_RELA: the table
+        call    value_of
+        leaq    (%rdi,%rax), %rdx
+        leaq    _DYNAMIC(%rip), %rsi
+        movl    $8, %eax                # DT_RELASZ: its bytes
+        call    value_of
+        leaq    (%rdx,%rax), %rcx       # end of the table
 5:      cmpq    %rcx, %rdx
         jae     7f
         cmpl    $8, 8(%rdx)
@@ -49,17 +41,11 @@ _start:
         testq   %rax, %rax
         jnz     8b                      # behind its null pointer now
         # The auxiliary vector: AT_EXECFN (31) is the highest string of all.
-        movq    %rsi, %rdx
-        xorl    %r12d, %r12d
-10:     movq    (%rdx), %rax
-        testq   %rax, %rax
-        jz      12f
-        cmpq    $31, %rax
-        jne     11f
-        movq    8(%rdx), %r12
-11:     addq    $16, %rdx
-        jmp     10b
-12:
+        movq    %rsi, %r13
+        movl    $31, %eax
+        call    value_of
+        movq    %rax, %r12
+        movq    %r13, %rsi
         andq    $-16, %rdi
         cmpq    %rsi, %rdi
         jbe     9f
@@ -143,6 +129,22 @@ _start:
         call    rust_start
         ud2
         .size   _start, .-_start
+
+        # In: %rsi, pairs of tag and value up to tag 0; %rax, a tag.
+        # Out: %rax, its value, or 0. Changes %rsi.
+        .type   value_of,@function
+value_of:
+        cmpq    $0, (%rsi)
+        je      1f
+        cmpq    %rax, (%rsi)
+        je      2f
+        addq    $16, %rsi
+        jmp     value_of
+1:      xorl    %eax, %eax
+        ret
+2:      movq    8(%rsi), %rax
+        ret
+        .size   value_of, .-value_of
 
         .section .text.memcpy,"ax",@progbits
         .globl  memcpy

@@ -3,7 +3,6 @@
 use std::{fs, thread};
 
 use rustix::process::WaitOptions;
-use wire::sys::Forked;
 
 use super::config::{Config, ExitCommand};
 use crate::execute::execute;
@@ -15,12 +14,12 @@ pub fn run_exit_command(config: &Config, oom_score_adj: Option<&str>) {
     let Some(command) = &config.exit_command else { return };
     thread::sleep(command.delay);
     let _ = rustix::process::set_child_subreaper(None);
-    match wire::sys::fork() {
-        Ok(Forked::Child) => {
-            become_command(command, oom_score_adj);
-            wire::sys::exit(1)
-        }
-        Ok(Forked::Parent(pid)) => {
+    let mut child = || {
+        become_command(command, oom_score_adj);
+        1
+    };
+    match wire::in_place::start(&mut child) {
+        Ok(pid) => {
             let wait = || rustix::process::waitpid(Some(pid), WaitOptions::empty());
             let _ = rustix::io::retry_on_intr(wait);
         }

@@ -107,10 +107,6 @@ fn shortened(link: PathBuf) -> PathBuf {
     std::ffi::OsString::from_vec(cut).into()
 }
 
-/// Bytes that are written to a FIFO in one piece (pipe(7)): as much as it has
-/// room for.
-const PIPE_BUF: usize = 4096;
-
 /// A FIFO at `path`, open for reading and writing: it never comes to its end,
 /// and whoever writes to it never waits for a reader (fifo(7)).
 fn fifo(path: &Path) -> Result<OwnedFd, Errno> {
@@ -127,6 +123,6 @@ fn fifo(path: &Path) -> Result<OwnedFd, Errno> {
     let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let fifo = rustix::fs::open(path, flags, Mode::empty())?;
     // Commands are a few bytes; room for 64 kB of them takes the kernel 1 kB.
-    let _ = rustix::pipe::fcntl_setpipe_size(&fifo, PIPE_BUF);
+    let _ = rustix::pipe::fcntl_setpipe_size(&fifo, rustix::pipe::PIPE_BUF);
     Ok(fifo)
 }

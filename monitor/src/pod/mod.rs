@@ -77,7 +77,7 @@ fn begin(command: Command, inherited_fds: &[i32]) -> Result<(), Stop> {
     match command {
         Command::Serve(options) => {
             cli::validate(&options)?;
-            server::start(options, inherited_fds)
+            match server::start(options, inherited_fds)? {}
         }
         Command::Pause(pause) => {
             for number in inherited_fds {

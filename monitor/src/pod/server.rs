@@ -1,6 +1,7 @@
-//! The process that a client starts: makes the RPC socket, leaves its child's
-//! pid in the pid file, and is gone; the child becomes the hub.
+//! The process that a client starts: makes the RPC socket, and goes on in a new
+//! process, which leaves its pid in the pid file and becomes the hub.
 
+use std::convert::Infallible;
 use std::ffi::CString;
 use std::fs;
 use std::io::Write;
@@ -9,7 +10,6 @@ use std::path::Path;
 
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::net::SocketType;
-use wire::sys::Forked;
 use wire::{Errno, OwnedFd};
 
 use super::attach::is_served;
@@ -20,15 +20,16 @@ use crate::fds::c_path;
 use crate::handover::{self, Pod, Programs, Work};
 use crate::inherited::text;
 use crate::socket;
+use crate::status::SUCCESS;
 
-/// Starts a server. Returns in the process that the client waits for, once the
-/// server can be reached; with `skip_fork` only if it could not be started.
+/// Starts a server. The process that the client waits for ends once the server
+/// can be reached; this returns only if it could not be started.
 /// `inherited_fds` are the descriptors that this process was started with, above
 /// standard error.
 ///
 /// # Errors
 /// Says why there is no server.
-pub fn start(options: Options, inherited_fds: &[i32]) -> Result<(), Stop> {
+pub fn start(options: Options, inherited_fds: &[i32]) -> Result<Infallible, Stop> {
     let Options { log_level, log_driver, runtime, runtime_dir, runtime_root, skip_fork } = options;
     let failed = |reason: String| Stop::Failed("create server", vec![reason]);
     let programs = Programs::find().map_err(failed)?;
@@ -43,23 +44,16 @@ pub fn start(options: Options, inherited_fds: &[i32]) -> Result<(), Stop> {
     let record = wire::record::seal(&settings.encode())
         .map_err(|error| failed(format!("cannot keep the settings in memory: {}", text(error))))?;
     let work = Work::Pod(Pod { listener, record });
-    let serve = || {
-        let reason = become_server(&settings, &programs, &work, log_driver, inherited_fds);
-        Stop::Failed("start server", vec![reason])
-    };
-    if skip_fork {
-        return Err(serve());
+    if !skip_fork {
+        let foreground = wire::in_place::leave_foreground()
+            .map_err(|error| failed(format!("cannot fork: {}", text(error))))?;
+        let path = settings.runtime_dir.join(PID_FILE);
+        fs::write(&path, std::process::id().to_string())
+            .map_err(|error| failed(format!("cannot write {}: {error}", path.display())))?;
+        foreground.end(SUCCESS);
     }
-    match wire::sys::fork().map_err(|error| failed(format!("cannot fork: {}", text(error))))? {
-        Forked::Child => Err(serve()),
-        Forked::Parent(child) => {
-            let path = settings.runtime_dir.join(PID_FILE);
-            fs::write(&path, child.as_raw_nonzero().to_string()).map_err(|error| {
-                let _ = rustix::process::kill_process(child, rustix::process::Signal::TERM);
-                failed(format!("cannot write {}: {error}", path.display()))
-            })
-        }
-    }
+    let reason = become_server(&settings, &programs, &work, log_driver, inherited_fds);
+    Err(Stop::Failed("start server", vec![reason]))
 }
 
 /// Makes the RPC socket, in the place of one that nobody serves any more.

@@ -37,7 +37,7 @@ impl System {
     pub(crate) fn settled() -> Result<System> {
         // Pages that are not on disk yet cannot be dropped.
         rustix::fs::sync();
-        let mut looks: Vec<f64> = vec![];
+        let mut last: Vec<f64> = vec![];
         // Processes that have ended give back their last pages some time later, in the background; there is
         // no event for that.
         for _ in 0..LOOKS {
@@ -45,15 +45,17 @@ impl System {
             let _ = fs::write("/proc/sys/vm/drop_caches", "3");
             shrink_slabs();
             std::thread::sleep(Duration::from_millis(200));
-            looks.push(Self::look()?.free);
-            let last = looks.len().saturating_sub(AGREE);
-            let agree = looks[last..].windows(2).all(|two| (two[1] - two[0]).abs() <= BURST);
-            if agree && looks.len() >= AGREE {
-                return Ok(System { free: median(looks.split_off(last)) });
+            if last.len() == AGREE {
+                last.remove(0);
+            }
+            last.push(Self::look()?.free);
+            let agree = last.windows(2).all(|two| (two[1] - two[0]).abs() <= BURST);
+            if agree && last.len() == AGREE {
+                return Ok(System { free: median(last) });
             }
         }
         eprintln!("bench: the machine is not quiet; figures of its whole memory may be wrong");
-        Ok(System { free: median(looks.split_off(looks.len().saturating_sub(AGREE))) })
+        Ok(System { free: median(last) })
     }
 
     fn look() -> Result<System> {
