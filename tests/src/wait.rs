@@ -23,6 +23,23 @@ pub fn deadline() -> Instant {
     Instant::now() + limit()
 }
 
+/// Calls `kill`, which says how many processes it hit, until it is `over`, and gives their number. The pauses grow with
+/// it: however slow a machine is, what is killed gets on some day.
+///
+/// # Errors
+/// Not over within six times [`limit`].
+pub fn killing(mut kill: impl FnMut() -> usize, mut over: impl FnMut() -> bool) -> Result<usize> {
+    let (deadline, mut kills) = (Instant::now() + limit() * 6, 0);
+    while !over() {
+        if Instant::now() > deadline {
+            return Err(Error::new(format!("still not over after {kills} kills")));
+        }
+        kills += kill();
+        std::thread::sleep(Duration::from_millis(1 + kills as u64));
+    }
+    Ok(kills)
+}
+
 /// Waits until `found` gives something for the file at `path` (or for its absence: `None`), woken by every change in the
 /// directory.
 ///

@@ -171,11 +171,7 @@ fn the_log_writer_may_be_killed_under_full_load() -> Result {
     let script = format!("seq -f %07g 1 {LINES}; exit 5");
     let call = Call::create(&scratch, &Container::sh(script))?.log_driver("json-file");
     let session = call.running()?;
-    let mut kills = 0;
-    while !session.exit_file().exists() {
-        kills += scratch.kill_role("log-writer");
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
+    let kills = wait::killing(|| scratch.kill_role("log-writer"), || session.exit_file().exists())?;
     assert!(kills > 0, "it was never there to be killed");
     assert_eq!(session.exit_code()?, 5);
     // Every byte belongs to an object: what a kill has torn was taken away.

@@ -5,19 +5,9 @@ use std::fs;
 use std::thread;
 use std::time::Duration;
 
-use tests::{Call, Container, Result, Scratch, Session, k8s_log, ours_only, process};
+use tests::{Call, Container, Result, Scratch, k8s_log, ours_only, process, wait};
 
 const LINES: u32 = 300_000;
-
-/// Kills this role again and again until the container has exited; how often it hit one.
-fn kill_until_exit(scratch: &Scratch, session: &Session, role: &str) -> usize {
-    let mut kills = 0;
-    while !session.exit_file().exists() {
-        kills += scratch.kill_role(role);
-        thread::sleep(Duration::from_millis(20));
-    }
-    kills
-}
 
 /// The lines of a log of which chunks may be there twice. A line that a kill tore in the middle of a write is no record;
 /// how many of them there are is the second result.
@@ -51,7 +41,7 @@ fn the_log_writer_may_be_killed_under_full_load() -> Result {
     let scratch = Scratch::new()?;
     let script = format!("seq -f %07g 1 {LINES}; exit 5");
     let session = Call::create(&scratch, &Container::sh(script))?.running()?;
-    let kills = kill_until_exit(&scratch, &session, "log-writer");
+    let kills = wait::killing(|| scratch.kill_role("log-writer"), || session.exit_file().exists())?;
     assert!(kills > 0, "it was never there to be killed");
     assert_eq!(session.exit_code()?, 5);
     let (found, torn) = lines(&fs::read(&session.paths.log).unwrap());

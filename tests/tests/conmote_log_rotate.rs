@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use tests::k8s_log::{Record, content, parse, summary};
 use tests::{
@@ -256,12 +255,7 @@ fn the_log_writer_may_be_killed_while_it_rotates() -> Result {
     // A hundred rotations and more, most of them with a hundred names to change.
     let call = call.flag("--log-rotate").set("--log-size-max", "100000");
     let session = call.set("--log-max-files", "1000000").running()?;
-    let mut kills = 0;
-    while !session.exit_file().exists() {
-        kills += scratch.kill_role("log-writer");
-        // However slow the machine is, some day it gets on.
-        std::thread::sleep(Duration::from_millis(30 + kills as u64));
-    }
+    let kills = wait::killing(|| scratch.kill_role("log-writer"), || session.exit_file().exists())?;
     assert!(kills > 0, "it was never there to be killed");
     let (mut found, mut begun) = (BTreeSet::new(), Vec::new());
     for record in everything(&session.paths.log)? {

@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 use tests::podman::{Podman, Process, ROOTFS, Session, eventually};
+use tests::wait;
 
 /// "At once", on a busy machine: podman itself needs a good part of a second.
 const AT_ONCE: Duration = Duration::from_secs(5);
@@ -146,13 +147,8 @@ fn a_log_writer_killed_under_full_load_loses_no_line() {
     );
     podman.detached("c", &[], &script);
     fs::write(podman.in_rootfs("go"), "").expect("let the container go on");
-    let mut killed = 0;
-    while !podman.in_rootfs("done").exists() {
-        if let Some(process) = process(&podman, "log-writer") {
-            process.kill();
-            killed += 1;
-        }
-    }
+    let kill = || process(&podman, "log-writer").inspect(Process::kill).map_or(0, |_| 1);
+    let killed = wait::killing(kill, || podman.in_rootfs("done").exists()).unwrap();
     assert!(killed >= 3, "the output was over after {killed} kills");
     eventually("the last line is in the log", || podman.log_rests("c"));
     let log = fs::read_to_string(podman.log_file("c")).expect("read the log");
