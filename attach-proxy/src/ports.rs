@@ -32,7 +32,8 @@ pub(crate) enum Token {
 }
 
 impl Token {
-    fn encode(self) -> u64 {
+    /// The number its events have.
+    pub(crate) fn encode(self) -> u64 {
         let (kind, key) = match self {
             Token::Link => (0, Key(0)),
             Token::Client(key) => (1, key),

@@ -7,7 +7,7 @@ use crate::input::Client;
 use crate::packet::{Large, PacketBuffer, Small};
 use crate::ports::{Ports, Token};
 use rustix::net::Shutdown;
-use wire::event::{BATCH, EventFlags, Ready};
+use wire::event::{BATCH, EventFlags, Ready, concerns};
 use wire::key::Slots;
 use wire::link::Refusal;
 use wire::{Errno, FdSet, Fds, Key, Link, Message};
@@ -84,7 +84,7 @@ impl Proxy {
             ports.events.wait(timeout, &mut ready)?;
             // The hub first: a client that it drops or a container that it
             // forgets may have events in this batch.
-            if !self.take_messages(&ports)? {
+            if concerns(&ready, Token::Link.encode()) && !self.take_messages(&ports)? {
                 return Ok(());
             }
             for event in &ready {

@@ -120,6 +120,9 @@ impl Role {
         let Some(container) = self.tables.containers.get(at) else {
             return;
         };
+        if container.clients == 0 {
+            return;
+        }
         let owed = (container.owed(Which::Stdout), container.owed(Which::Stderr));
         let done = Record::map(&container.record)
             .is_ok_and(|record| record.fields().flag(Tag::AttachDone));

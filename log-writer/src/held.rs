@@ -13,6 +13,7 @@ use crate::fan_out::BOTH;
 use crate::fd_path;
 use crate::role::Role;
 use crate::source::ready;
+use crate::stamp;
 use crate::stream::{CHUNK, Stream};
 use rustix::event::PollFlags;
 use rustix::fs::{Mode, OFlags};
@@ -154,8 +155,8 @@ impl Role {
         let got = self.peek.look(stream.pipe.as_fd(), skip, most - 1, space.input(most));
         let mut renewed = false;
         if got == Ok(most) {
-            let record = container.record.as_fd();
-            renewed = container.files.write(record, space, most, which, held, false).renewed;
+            let (now, record) = (stamp::now(), container.record.as_fd());
+            renewed = container.files.write(now, record, space, most, which, held, false).renewed;
             if held.journal > 0
                 && let Some(entries) = &mut container.journal
             {

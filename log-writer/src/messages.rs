@@ -12,7 +12,6 @@ use crate::stream::Stream;
 use crate::untold::Packed;
 use rustix::fs::FileType;
 use rustix::pipe::PipeFlags;
-use wire::event::now_ms;
 use wire::link::Refusal;
 use wire::message::Stream as Which;
 use wire::record::Tag;
@@ -40,7 +39,6 @@ impl Role {
     }
 
     fn handle(&mut self, message: Message, fds: Fds) {
-        self.active = now_ms();
         match message {
             Message::Container { container, fds: set, repair } => {
                 self.add_container(container, set, repair, fds)
@@ -97,19 +95,21 @@ impl Role {
         if let Some(old) = self.container_named(name) {
             self.forget(old);
         }
-        if let Ok(record) = Record::map(&record)
-            && let Some(name) = record.fields().string(Tag::WriterName)
-        {
-            wire::start::set_name(name);
-        }
         let packed = Packed::load(record.as_fd());
         let untold = packed.unpack();
-        let open = |log: OwnedFd| Files::open(log, record.as_fd(), &untold);
-        let mut files = log.map_or_else(Files::default, open);
+        let (mut files, mut journal) = (Files::default(), None);
+        match Record::map(&record) {
+            Ok(record) => {
+                let fields = record.fields();
+                fields.string(Tag::WriterName).map(wire::start::set_name);
+                files = log.map_or_else(Files::default, |log| Files::open(log, fields, &untold));
+                journal = Entries::new(fields, untold.journal);
+            }
+            Err(error) => wire::error!(PROGRAM, "cannot read a container's record: {error}"),
+        }
         if repair {
             files.repair(&mut self.tables.space);
         }
-        let journal = Entries::new(record.as_fd(), untold.journal);
         let container = Container {
             name,
             record,

@@ -5,6 +5,7 @@ use crate::fan_out::BOTH;
 use crate::held::Held;
 use crate::role::{Role, SMALL, Token};
 use crate::source::Moved;
+use crate::stamp;
 use crate::stream::{CHUNK, USUAL};
 use wire::event::{EventFlags, Events, now_ms};
 use wire::message::Stream as Which;
@@ -47,10 +48,7 @@ impl Role {
         };
         match got {
             Ok(0) => self.end_of_output(at, which),
-            Ok(len) if unused => {
-                self.active = now_ms();
-                self.taken = self.taken.saturating_add(len);
-            }
+            Ok(len) if unused => self.taken = self.taken.saturating_add(len),
             Ok(len) => self.take(at, which, len),
             Err(Errno::AGAIN) => {}
             Err(error) => {
@@ -64,14 +62,15 @@ impl Role {
     /// behind what is already logged of the stream: after what is held back of
     /// it, they are new.
     pub(crate) fn take(&mut self, at: Key, which: Which, len: usize) {
-        self.active = now_ms();
+        let now = stamp::now();
+        self.taken_at = now.tv_sec.saturating_mul(1000).saturating_add(now.tv_nsec / 1_000_000);
         let Some(container) = self.tables.containers.get_mut(at) else {
             return;
         };
         let held = container.held(which);
         let record = container.record.as_fd();
         let space = &mut self.tables.space;
-        let filed = container.files.write(record, space, len, which, held, true);
+        let filed = container.files.write(now, record, space, len, which, held, true);
         let mut keep = Held { journal: 0, json: filed.kept };
         if let Some(entries) = &mut container.journal {
             let chunk = space.input(len).get(held.most() - held.journal..).unwrap_or(&[]);

@@ -7,7 +7,7 @@ use crate::fan_out::BOTH;
 use crate::sinks::{Journal, Space};
 use crate::stream::{Peek, Stream};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use wire::event::{EventFlags, Events, Ready, now_ms};
+use wire::event::{EventFlags, Events, Ready, concerns, now_ms};
 use wire::key::Slots;
 use wire::message::Stream as Which;
 use wire::{AsFd, BorrowedFd, Errno, Key, Link, Message};
@@ -94,8 +94,8 @@ pub(crate) struct Role {
     pub(crate) tables: &'static mut Tables,
     /// Messages received so far, those that could not be read included.
     pub(crate) seen: u32,
-    /// Milliseconds ([`now_ms`]) of the last output or message.
-    pub(crate) active: u64,
+    /// Milliseconds ([`now_ms`]) of the last event, unless it has just been.
+    active: u64,
     /// When to look at terminals that nobody has open; 0: there are none.
     pub(crate) retry: u64,
     /// Milliseconds without output after which the role goes.
@@ -110,8 +110,10 @@ pub(crate) struct Role {
     pub(crate) look: u64,
     /// Milliseconds until the look after that.
     pub(crate) look_after: u64,
-    /// Milliseconds of the last small round.
-    small: u64,
+    /// When the last of that was taken, in ms since the epoch.
+    pub(crate) taken_at: i64,
+    /// That of the last small round.
+    small: i64,
 }
 
 impl Role {
@@ -126,10 +128,11 @@ impl Role {
             journal: Journal::new(),
             tables,
             seen: 0,
-            active: now_ms(),
+            active: 0,
             retry: 0,
             quiet: QUIET,
             taken: 0,
+            taken_at: 0,
             small: 0,
             overdue: u64::MAX,
             look: u64::MAX,
@@ -140,24 +143,45 @@ impl Role {
     /// Works until the hub closes the link and nobody is owed anything.
     pub(crate) fn run(&mut self) {
         let mut ready = heapless::Vec::new();
+        // Most often the first messages of the hub are there already.
+        if !self.obey() {
+            return self.end();
+        }
+        let mut busy = true;
         loop {
-            let mut now = now_ms();
-            if now >= self.active.saturating_add(self.quiet) {
-                if !self.rest() {
-                    return;
-                }
-                now = now_ms();
-            }
-            if self.wait(now, &mut ready).is_err() {
+            let (timeout, enough) = self.patience(busy);
+            if self.events.wait(Some(timeout), &mut ready).is_err() {
                 return;
             }
-            if !self.obey() {
+            let seen = self.seen;
+            if concerns(&ready, Token::Link.into()) && !self.obey() {
                 return self.end();
+            }
+            busy = !ready.is_empty() || self.seen != seen;
+            if enough && !busy && !self.rest() {
+                return;
             }
             self.taken = 0;
             self.work(&ready);
             self.pause();
         }
+    }
+
+    /// For how many milliseconds events are waited for, and whether the role
+    /// has rested for long enough if there are none until then; whether it was
+    /// just `busy`. Most of the time nobody has to look at the clock for that.
+    fn patience(&mut self, busy: bool) -> (u64, bool) {
+        let retry = if self.retry > 0 { self.retry } else { u64::MAX };
+        let soon = retry.min(self.overdue).min(self.look);
+        if busy && soon == u64::MAX {
+            return (self.quiet, true);
+        }
+        let now = now_ms();
+        if busy {
+            self.active = now;
+        }
+        let rested = self.active.saturating_add(self.quiet);
+        (rested.min(soon).saturating_sub(now), rested <= soon)
     }
 
     /// Lets output gather if it comes in small pieces one right after another
@@ -166,27 +190,11 @@ impl Role {
         if self.taken == 0 || self.taken >= SMALL {
             return;
         }
-        // When it was taken.
-        let now = self.active;
-        if now <= self.small + 1 {
+        if self.taken_at.abs_diff(self.small) <= 1 {
             let pause = Timespec { tv_sec: 0, tv_nsec: PAUSE };
             let _ = rustix::thread::nanosleep(&pause);
         }
-        self.small = now;
-    }
-
-    /// Waits until something is to be done; it is `now`.
-    fn wait(
-        &mut self,
-        now: u64,
-        ready: &mut heapless::Vec<Ready, { wire::event::BATCH }>,
-    ) -> Result<(), Errno> {
-        let mut until = self.active.saturating_add(self.quiet);
-        if self.retry > 0 {
-            until = until.min(self.retry);
-        }
-        until = until.min(self.overdue).min(self.look);
-        self.events.wait(Some(until.saturating_sub(now)), ready)
+        self.small = self.taken_at;
     }
 
     /// Does what the events ask for.
@@ -206,7 +214,7 @@ impl Role {
     }
 
     /// Nothing has come for long. `false`: the role is not needed any more.
-    fn rest(&mut self) -> bool {
+    pub(crate) fn rest(&mut self) -> bool {
         let owing = |(_, container): (Key, &Container)| {
             container.life != Life::Running || BOTH.iter().any(|which| container.owed(*which) > 0)
         };
@@ -236,6 +244,7 @@ impl Role {
                 return false;
             }
         }
+        self.active = now_ms();
         true
     }
 

@@ -75,6 +75,11 @@ impl Events {
     }
 }
 
+/// Whether there may be news of `token`: by this batch, or as the batch cannot tell, being empty or full.
+pub fn concerns(ready: &heapless::Vec<Ready, BATCH>, token: u64) -> bool {
+    ready.is_empty() || ready.is_full() || ready.iter().any(|event| event.token == token)
+}
+
 /// Milliseconds of a clock that only goes forward (CLOCK_MONOTONIC).
 pub fn now_ms() -> u64 {
     let (seconds, nanoseconds) = crate::sys::clock(libc::CLOCK_MONOTONIC);

@@ -7,8 +7,9 @@ use crate::held::Held;
 use crate::repair::repair;
 use crate::stamp::now;
 use crate::untold::{self, Loss, Untold};
+use rustix::time::Timespec;
 use wire::message::Stream;
-use wire::record::Tag;
+use wire::record::{Fields, Tag};
 use wire::{AsFd, BorrowedFd, Errno, Fds, OwnedFd, Record, bundle};
 
 /// The log files of a container.
@@ -19,10 +20,10 @@ pub(crate) struct Files {
 }
 
 impl Files {
-    /// The files open as `log`, which the container's record describes.
+    /// The files open as `log`, which the `fields` of the container's record describe.
     /// `untold` is what earlier log-writers dropped.
-    pub(crate) fn open(log: OwnedFd, record: BorrowedFd<'_>, untold: &Untold) -> Self {
-        match try_open(log, record, untold) {
+    pub(crate) fn open(log: OwnedFd, fields: Fields<'_>, untold: &Untold) -> Self {
+        match try_open(log, fields, untold) {
             Ok(files) => files,
             Err(error) => {
                 wire::error!(PROGRAM, "cannot open a container's logs: {error}");
@@ -50,11 +51,12 @@ impl Files {
         }
     }
 
-    /// Logs the first `len` bytes of output in `space`; the first of them, as
+    /// Logs the first `len` bytes of output in `space`, of `now`; the first of them, as
     /// many as `held` says, have been there before. With `hold`, an unfinished
     /// character at the end is left out of JSON: these bytes are `kept`.
     pub(crate) fn write(
         &mut self,
+        now: Timespec,
         record: BorrowedFd<'_>,
         space: &mut Space,
         len: usize,
@@ -65,7 +67,6 @@ impl Files {
         if self.is_none() {
             return Done::default();
         }
-        let now = now();
         let (chunk, mut buffer) = space.split(len);
         let old = held.most();
         let mut done = Done { taken: len.saturating_sub(old), kept: 0, renewed: false };
@@ -97,6 +98,9 @@ impl Files {
 
     /// Ends them: says what was dropped, puts everything on the disk.
     pub(crate) fn finish(&mut self, record: BorrowedFd<'_>) {
+        if self.is_none() {
+            return;
+        }
         let mapped = Record::map(record);
         let sync = !mapped.is_ok_and(|record| record.fields().flag(Tag::NoSyncLog));
         for log in self.iter_mut() {
@@ -123,12 +127,9 @@ impl Files {
     }
 }
 
-fn try_open(log: OwnedFd, record: BorrowedFd<'_>, untold: &Untold) -> Result<Files, Errno> {
-    let (has_k8s, has_json) = {
-        let record = Record::map(record)?;
-        let has = |form: Form| record.fields().string(form.tag()).is_some();
-        (has(Form::K8s), has(Form::Json))
-    };
+fn try_open(log: OwnedFd, fields: Fields<'_>, untold: &Untold) -> Result<Files, Errno> {
+    let has = |form: Form| fields.string(form.tag()).is_some();
+    let (has_k8s, has_json) = (has(Form::K8s), has(Form::Json));
     let fds = if has_k8s && has_json {
         bundle::open(log)?
     } else {
@@ -139,7 +140,7 @@ fn try_open(log: OwnedFd, record: BorrowedFd<'_>, untold: &Untold) -> Result<Fil
     let mut fds = fds.into_iter();
     let mut file = |form, wanted: bool, counts, untold| {
         let file = if wanted { fds.next() } else { None };
-        file.map(|file| LogFile::new(form, file, record, counts, untold))
+        file.map(|file| LogFile::new(form, file, fields, counts, untold))
     };
     let k8s = file(Form::K8s, has_k8s, true, untold.k8s);
     let json = file(Form::Json, has_json, !has_k8s, untold.json);

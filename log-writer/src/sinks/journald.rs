@@ -11,7 +11,7 @@ use crate::untold::Loss;
 use core::fmt::Write;
 use rustix::io::IoSlice;
 use wire::message::Stream;
-use wire::record::Tag;
+use wire::record::{Fields, Tag};
 use wire::{BorrowedFd, Errno, Record};
 
 /// Most bytes of a line that are held back until the line ends; as conmon.
@@ -60,13 +60,12 @@ struct Chunk<'a> {
 }
 
 impl Entries {
-    /// For the container with this record. `None` if it is not for the journal.
+    /// For the container with these fields in its record. `None` if it is not for the journal.
     /// `untold` is what earlier log-writers dropped.
-    pub(crate) fn new(record: BorrowedFd<'_>, untold: Loss) -> Option<Self> {
-        let record = Record::map(record).ok()?;
-        record.fields().all(Tag::Journal).next()?;
+    pub(crate) fn new(fields: Fields<'_>, untold: Loss) -> Option<Self> {
+        fields.all(Tag::Journal).next()?;
         Some(Entries {
-            marks: !record.fields().flag(Tag::JournalUnmarked),
+            marks: !fields.flag(Tag::JournalUnmarked),
             stdout: Place::Start,
             stderr: Place::Start,
             untold,

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use std::time::{Duration, Instant};
 use wire::message::Stream;
 use wire::record::{Encoder, Tag, seal};
-use wire::{AsFd, OwnedFd};
+use wire::{AsFd, OwnedFd, Record};
 
 /// A container that logs to the journal, and journald.
 struct Log {
@@ -40,7 +40,7 @@ impl Log {
         let scratch = Scratch::new();
         let listener = Listener::new(&scratch);
         let record = record(fields, unmarked);
-        let entries = Entries::new(record.as_fd(), NONE).unwrap();
+        let entries = Entries::new(Record::map(&record).unwrap().fields(), NONE).unwrap();
         let journal = listener.journal();
         Log { listener: Some(listener), journal, record, entries, held: Vec::new(), scratch }
     }
@@ -262,7 +262,7 @@ fn a_journald_that_takes_a_moment_gets_everything() {
 #[test]
 fn a_container_without_fields_is_not_for_the_journal() {
     let record = seal(&wire::record::MAGIC).unwrap();
-    assert!(Entries::new(record.as_fd(), NONE).is_none());
+    assert!(Entries::new(Record::map(&record).unwrap().fields(), NONE).is_none());
 }
 
 proptest! {

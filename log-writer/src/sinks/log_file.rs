@@ -13,7 +13,7 @@ use crate::{PROGRAM, stamp::Stamp};
 use rustix::fs::{OFlags, SeekFrom};
 use rustix::time::Timespec;
 use wire::message::Stream;
-use wire::record::Tag;
+use wire::record::{Fields, Tag};
 use wire::{AsFd, BorrowedFd, Errno, OwnedFd, Record};
 
 /// What the records of a log look like.
@@ -93,7 +93,7 @@ impl LogFile {
     pub(crate) fn new(
         form: Form,
         file: OwnedFd,
-        record: BorrowedFd<'_>,
+        fields: Fields<'_>,
         counts: bool,
         untold: Loss,
     ) -> Self {
@@ -110,12 +110,10 @@ impl LogFile {
             stuck: false,
         };
         log.measure();
-        if let Ok(record) = Record::map(record) {
-            let limit = |tag| record.fields().number(tag).filter(|limit| *limit > 0);
-            log.limit = limit(Tag::LogSizeMax).unwrap_or(u64::MAX);
-            if counts {
-                log.global_limit = limit(Tag::LogGlobalMax).unwrap_or(u64::MAX);
-            }
+        let limit = |tag| fields.number(tag).filter(|limit| *limit > 0);
+        log.limit = limit(Tag::LogSizeMax).unwrap_or(u64::MAX);
+        if counts {
+            log.global_limit = limit(Tag::LogGlobalMax).unwrap_or(u64::MAX);
         }
         log
     }

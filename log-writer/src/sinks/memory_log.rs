@@ -8,7 +8,7 @@ use rustix::fs::MemfdFlags;
 use rustix::time::Timespec;
 use wire::message::Stream;
 use wire::record::{Encoder, seal};
-use wire::{AsFd, OwnedFd};
+use wire::{AsFd, OwnedFd, Record};
 
 pub(crate) struct Log {
     file: OwnedFd,
@@ -26,7 +26,7 @@ impl Log {
         let record = seal(&bytes).unwrap();
         let file = rustix::fs::memfd_create(c"log", MemfdFlags::CLOEXEC).unwrap();
         let copy = rustix::io::dup(&file).unwrap();
-        let log = LogFile::new(form, copy, record.as_fd(), true, NONE);
+        let log = LogFile::new(form, copy, Record::map(&record).unwrap().fields(), true, NONE);
         let now = Timespec { tv_sec: 1_700_000_000, tv_nsec: nanoseconds };
         Log { file, record, log, space: Box::new(Space::new()), now }
     }

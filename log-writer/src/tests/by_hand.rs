@@ -45,8 +45,7 @@ fn what_crosses_idle_is_done_even_if_the_link_is_closed_behind_it() {
     let out = hub.stdout(container);
     print(&out, b"last\n");
     hub.close_behind();
-    role.quiet = 0;
-    role.run();
+    assert!(!role.rest());
     hub.expect(Message::Idle { seen: 0 });
     assert_eq!(printed(&hub.log(), "stdout"), b"last\n");
 }
@@ -72,8 +71,7 @@ fn a_container_that_fills_its_pipe_gets_a_larger_one_until_it_is_quiet() {
             }
         }
         hub.close_behind();
-        role.quiet = 0;
-        role.run();
+        assert!(!role.rest());
         assert_eq!(fcntl_getpipe_size(&out), Ok(USUAL));
     }
 }
@@ -88,7 +86,6 @@ fn a_pipe_that_the_container_has_enlarged_keeps_its_size() {
     assert!(role.obey());
     role.work(&ready(&role));
     hub.close_behind();
-    role.quiet = 0;
-    role.run();
+    assert!(!role.rest());
     assert_eq!(fcntl_getpipe_size(&out), Ok(16 * USUAL));
 }
