@@ -8,9 +8,10 @@ use wire::record::{Fields, Tag};
 use wire::sys::{self, Environment, Mask, Strings};
 use wire::{Errno, in_place};
 
-/// Most arguments of an exit command; `monitor` refuses more. podman passes
-/// about thirty.
+/// Most arguments of an exit command; `monitor` refuses more.
 const MAX_ARGUMENTS: usize = 1024;
+/// Most of a usual one. podman passes about thirty.
+const USUAL_ARGUMENTS: usize = 60;
 
 /// Starts it, with our environment and working directory, `/dev/null` for
 /// standard input, output and error, and nothing else open. `alone`: there is no
@@ -29,21 +30,29 @@ pub(crate) fn start(
     start(&mut child).map(Some)
 }
 
-/// In the child. Kept apart, because its arguments take pages of stack that
-/// the hub would have to keep.
-#[inline(never)]
+/// In the child.
 fn become_command(path: &CStr, fields: Fields<'_>, environment: Environment<'static>) -> i32 {
     if let Err(error) = rustix::fs::access(path, Access::EXEC_OK) {
         let path = path.to_str().unwrap_or("?");
         wire::error!("exit-reaper", "cannot run the exit command {path}: {error}");
     }
     let _ = prepare(fields);
+    match fields.strings(Tag::ExitCommandArg).count() {
+        ..=USUAL_ARGUMENTS => exec::<{ USUAL_ARGUMENTS + 2 }>(path, fields, environment),
+        _ => exec::<{ MAX_ARGUMENTS + 2 }>(path, fields, environment),
+    }
+    1
+}
+
+/// With room for so many arguments, its name and the end included. Kept apart, because they may take pages of stack that
+/// the hub would have to keep.
+#[inline(never)]
+fn exec<const ROOM: usize>(path: &CStr, fields: Fields<'_>, environment: Environment<'static>) {
     let arguments = core::iter::once(path).chain(fields.strings(Tag::ExitCommandArg));
-    let mut room = [core::ptr::null(); MAX_ARGUMENTS + 2];
+    let mut room = [core::ptr::null(); ROOM];
     if let Some(arguments) = Strings::new(&mut room, arguments) {
         let _ = sys::exec(None, path, arguments, environment);
     }
-    1
 }
 
 /// Gives the child what a fresh program may expect.

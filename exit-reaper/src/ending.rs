@@ -22,6 +22,8 @@ impl Hub {
     /// An event of a container's life.
     pub(crate) fn step(&mut self, key: Key, event: Event) {
         let mut event = Some(event);
+        // Mapped only for this moment.
+        let mut record = None;
         while let Some(now) = event.take() {
             let Some(container) = self.tables.containers.get_mut(key) else {
                 return;
@@ -36,8 +38,8 @@ impl Hub {
                 Action::Kill => self.time_out(key),
                 Action::Stop => self.kill(key),
                 Action::Drain => self.drain(key),
-                Action::Publish => self.publish(key),
-                Action::RunCommand => self.run_command(key),
+                Action::Publish => self.publish(key, &mut record),
+                Action::RunCommand => self.run_command(key, record.take()),
                 Action::PutOff => self.put_off(key),
                 Action::Leave => self.leave(key),
             };
@@ -93,12 +95,12 @@ impl Hub {
         None
     }
 
-    fn publish(&mut self, key: Key) -> Option<Event> {
+    fn publish(&mut self, key: Key, mapped: &mut Option<Record>) -> Option<Event> {
         self.close_all(key);
         let container = self.tables.containers.get_mut(key)?;
         let mut delay = 0;
-        // Mapped only for this moment.
-        if let Ok(record) = Record::map(&container.record) {
+        *mapped = Record::map(&container.record).ok();
+        if let Some(record) = mapped {
             let fields = record.fields();
             publish::exit_files(key, fields, container.status);
             publish::sync(container, fields);
@@ -155,7 +157,8 @@ impl Hub {
         container.awaits_notifications = false;
     }
 
-    fn run_command(&mut self, key: Key) -> Option<Event> {
+    /// `mapped` is the container's record, if it is mapped already.
+    fn run_command(&mut self, key: Key, mapped: Option<Record>) -> Option<Event> {
         let pod = self.pod.is_some();
         let others = pod || self.tables.containers.iter().any(|(other, _)| other != key);
         let container = self.tables.containers.get_mut(key)?;
@@ -164,7 +167,8 @@ impl Hub {
             // What the exit command leaves running is not for us to wait for.
             let _ = rustix::process::set_child_subreaper(None);
         }
-        let started = Record::map(&container.record)
+        let started = mapped
+            .map_or_else(|| Record::map(&container.record), Ok)
             .and_then(|record| command::start(record.fields(), self.environment, !others));
         match started {
             // A pod has no end of its own to put off for it.

@@ -12,6 +12,7 @@ use crate::container::Life;
 use crate::fan_out::BOTH;
 use crate::fd_path;
 use crate::role::Role;
+use crate::sinks::Piece;
 use crate::source::ready;
 use crate::stamp;
 use crate::stream::{CHUNK, Stream};
@@ -156,7 +157,8 @@ impl Role {
         let mut renewed = false;
         if got == Ok(most) {
             let (now, record) = (stamp::now(), container.record.as_fd());
-            renewed = container.files.write(now, record, space, most, which, held, false).renewed;
+            let piece = Piece { len: most, stream: which, now, held, hold: false };
+            renewed = container.files.write(record, space, &piece).renewed;
             if held.journal > 0
                 && let Some(entries) = &mut container.journal
             {

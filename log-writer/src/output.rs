@@ -4,6 +4,7 @@ use crate::PROGRAM;
 use crate::fan_out::BOTH;
 use crate::held::Held;
 use crate::role::{Role, SMALL, Token};
+use crate::sinks::Piece;
 use crate::source::Moved;
 use crate::stamp;
 use crate::stream::{CHUNK, USUAL};
@@ -70,7 +71,8 @@ impl Role {
         let held = container.held(which);
         let record = container.record.as_fd();
         let space = &mut self.tables.space;
-        let filed = container.files.write(now, record, space, len, which, held, true);
+        let piece = Piece { len, stream: which, now, held, hold: true };
+        let filed = container.files.write(record, space, &piece);
         let mut keep = Held { journal: 0, json: filed.kept };
         if let Some(entries) = &mut container.journal {
             let chunk = space.input(len).get(held.most() - held.journal..).unwrap_or(&[]);

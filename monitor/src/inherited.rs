@@ -7,22 +7,33 @@
 use std::env;
 use std::fs;
 use std::mem::MaybeUninit;
+use std::os::unix::fs::MetadataExt;
 
 use rustix::io::IoSlice;
-use wire::{AsFd, BorrowedFd, Errno, OwnedFd};
+use wire::{AsFd, BorrowedFd, Errno, OwnedFd, sys};
 
 /// The numbers of all descriptors above stderr that are open now. Call it
 /// before anything else is opened.
 pub fn list() -> Vec<i32> {
+    let mut numbers = among_the_first().unwrap_or_else(from_directory);
+    numbers.retain(|number| *number > 2);
+    numbers
+}
+
+/// The open ones if all of them are among the first few: as many as the size
+/// of the directory says (Linux 6.2 and later; before, that is 0).
+fn among_the_first() -> Option<Vec<i32>> {
+    let count = usize::try_from(fs::metadata("/proc/self/fd").ok()?.size()).ok()?;
+    let open: Vec<i32> = (0..64).filter(|number| sys::is_open(*number)).take(count).collect();
+    (count > 0 && open.len() == count).then_some(open)
+}
+
+fn from_directory() -> Vec<i32> {
     let Ok(entries) = fs::read_dir("/proc/self/fd") else { return Vec::new() };
     let numbers = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     // The directory being read is in the list, too, but closed afterwards.
-    let numbers: Vec<i32> = numbers.filter(|number| *number > 2).collect();
-    numbers.into_iter().filter(|number| is_open(*number)).collect()
-}
-
-fn is_open(number: i32) -> bool {
-    fs::symlink_metadata(format!("/proc/self/fd/{number}")).is_ok()
+    let numbers: Vec<i32> = numbers.collect();
+    numbers.into_iter().filter(|number| sys::is_open(*number)).collect()
 }
 
 /// Takes over the descriptor that an environment variable names, and makes it
@@ -76,4 +87,23 @@ pub fn stash(fds: &[OwnedFd]) -> Result<OwnedFd, Errno> {
 pub fn text(error: Errno) -> String {
     let error = std::io::Error::from_raw_os_error(error.raw_os_error());
     crate::conmon::strerror::strerror(&error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::fd::AsRawFd;
+    use rustix::fs::{Mode, OFlags, open};
+
+    #[test]
+    fn open_descriptors_are_listed_wherever_they_are() {
+        // Other tests open and close theirs meanwhile.
+        let low = open("/dev/null", OFlags::RDONLY, Mode::empty()).unwrap();
+        assert!(list().contains(&low.as_raw_fd()));
+        assert!(from_directory().contains(&low.as_raw_fd()));
+        let high = rustix::io::fcntl_dupfd_cloexec(&low, 500).unwrap();
+        let listed = list();
+        assert!(listed.contains(&low.as_raw_fd()) && listed.contains(&high.as_raw_fd()));
+        assert!(listed.iter().all(|number| *number > 2));
+    }
 }

@@ -36,6 +36,21 @@ fn the_exit_command_gets_its_arguments_word_for_word() -> Result {
 }
 
 #[test]
+fn the_exit_command_may_have_hundreds_of_arguments() -> Result {
+    for count in [56, 57, 900] {
+        let scratch = Scratch::new()?;
+        let mut call = Call::create(&scratch, &Container::sh("true"))?;
+        let words: Vec<String> = (0..count).map(|number| format!("word {number}")).collect();
+        for word in &words {
+            call = call.add("--exit-command-arg", word);
+        }
+        let note = call.running()?.exit_note()?;
+        assert_eq!(note.arguments()[4..], words[..]);
+    }
+    Ok(())
+}
+
+#[test]
 fn the_exit_command_gets_a_plain_environment() -> Result {
     let scratch = Scratch::new()?;
     let (read, write) = sys::pipe().unwrap();

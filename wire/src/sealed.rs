@@ -47,6 +47,7 @@ impl Sealed {
         if !(1..=max).contains(&len) {
             return Err(Errno::INVAL);
         }
+        // Whoever maps it reads it: without the page faults of that.
         // SAFETY: a new mapping at an address the kernel chooses overlaps
         // nothing. The seals guarantee that its bytes neither change nor go.
         let start = unsafe {
@@ -54,7 +55,7 @@ impl Sealed {
                 core::ptr::null_mut(),
                 len,
                 ProtFlags::READ,
-                MapFlags::PRIVATE,
+                MapFlags::PRIVATE | MapFlags::POPULATE,
                 &fd,
                 0,
             )?

@@ -245,6 +245,13 @@ pub fn take_inherited(number: RawFd) -> Result<OwnedFd, Errno> {
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
+/// Whether a descriptor of this number is open.
+pub fn is_open(number: RawFd) -> bool {
+    // SAFETY: the number is not negative; the borrow ends with the question,
+    // which changes nothing, whoever owns the descriptor.
+    number >= 0 && rustix::io::fcntl_getfd(unsafe { BorrowedFd::borrow_raw(number) }).is_ok()
+}
+
 /// Makes `fd` a descriptor of this number that survives exec; whatever had
 /// that number is closed. For use right before [`exec`].
 pub fn place_for_exec(fd: impl AsFd, number: RawFd) -> Result<(), Errno> {

@@ -19,6 +19,21 @@ pub(crate) struct Files {
     json: Option<LogFile>,
 }
 
+/// A piece of output.
+pub(crate) struct Piece {
+    /// How many bytes.
+    pub(crate) len: usize,
+    /// Where from.
+    pub(crate) stream: Stream,
+    /// When it came.
+    pub(crate) now: Timespec,
+    /// As many of the first bytes as that says have been there before.
+    pub(crate) held: Held,
+    /// Whether an unfinished character at the end is left out of JSON: these
+    /// bytes are `kept`.
+    pub(crate) hold: bool,
+}
+
 impl Files {
     /// The files open as `log`, which the `fields` of the container's record describe.
     /// `untold` is what earlier log-writers dropped.
@@ -51,19 +66,14 @@ impl Files {
         }
     }
 
-    /// Logs the first `len` bytes of output in `space`, of `now`; the first of them, as
-    /// many as `held` says, have been there before. With `hold`, an unfinished
-    /// character at the end is left out of JSON: these bytes are `kept`.
+    /// Logs the piece of output that `space` begins with.
     pub(crate) fn write(
         &mut self,
-        now: Timespec,
         record: BorrowedFd<'_>,
         space: &mut Space,
-        len: usize,
-        stream: Stream,
-        held: Held,
-        hold: bool,
+        piece: &Piece,
     ) -> Done {
+        let Piece { len, stream, now, held, hold } = *piece;
         if self.is_none() {
             return Done::default();
         }

@@ -19,6 +19,6 @@ mod trouble;
 
 pub(crate) use buffer::Space;
 pub(crate) use entry::Journal;
-pub(crate) use files::Files;
+pub(crate) use files::{Files, Piece};
 pub(crate) use journald::Entries;
 pub(crate) use log_file::Form;

@@ -18,6 +18,7 @@ pub use config::Config;
 
 use std::ffi::OsString;
 use std::fs;
+use std::io::{self, Read, Write};
 
 use rustix::fs::Mode;
 
@@ -84,12 +85,15 @@ fn leave_foreground(config: &Config) -> Result<(), String> {
 /// was not allowed.
 pub fn raise_oom_protection() -> Option<String> {
     const PATH: &str = "/proc/self/oom_score_adj";
-    let old = fs::read_to_string(PATH).ok()?.trim().to_owned();
-    if let Err(error) = fs::write(PATH, OOM_SCORE_NEVER) {
-        log::debug!("cannot write {PATH}: {error}");
-        return None;
-    }
-    Some(old)
+    let change = || {
+        let mut file = fs::File::options().read(true).write(true).open(PATH)?;
+        // "-1000" and a newline is the longest.
+        let mut old = [0; 16];
+        let len = file.read(&mut old)?;
+        file.write_all(OOM_SCORE_NEVER.as_bytes())?;
+        Ok(String::from_utf8_lossy(old.get(..len).unwrap_or(&[])).trim().to_owned())
+    };
+    change().inspect_err(|error: &io::Error| log::debug!("cannot change {PATH}: {error}")).ok()
 }
 
 /// Waits until the engine has put us into a cgroup: anything on the start

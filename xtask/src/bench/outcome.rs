@@ -43,11 +43,14 @@ impl Outcome {
         ratio(self.ours, median(self.floor))
     }
 
-    /// Whether not even the floor would meet the target: then the floor is what to compare with.
+    /// Whether the target is missed, and not even the floor would meet it: then the floor is what to compare with.
     pub(crate) fn is_beyond_floor(&self) -> bool {
         let theirs = median(self.theirs).or(self.recorded());
+        let above = |ratio: Option<f64>, limit: f64| ratio.is_some_and(|ratio| ratio > limit);
         match self.metric.target {
-            Target::AtMost(limit) => ratio(self.floor, theirs).is_some_and(|ratio| ratio > limit),
+            Target::AtMost(limit) => {
+                above(self.ratio(), limit) && above(ratio(self.floor, theirs), limit)
+            }
             _ => false,
         }
     }
@@ -133,12 +136,13 @@ pub(crate) mod tests {
 
     #[test]
     fn a_target_that_not_even_the_floor_meets_is_not_missed() {
-        let beyond = |floor| {
-            let outcome = outcome(Target::AtMost(0.5), 3.0, 5.0, floor);
+        let beyond = |ours, floor| {
+            let outcome = outcome(Target::AtMost(0.5), ours, 5.0, floor);
             (outcome.is_beyond_floor(), outcome.met())
         };
-        assert_eq!(beyond(2.6), (true, None));
-        assert_eq!(beyond(2.4), (false, Some(false)));
+        assert_eq!(beyond(3.0, 2.6), (true, None));
+        assert_eq!(beyond(3.0, 2.4), (false, Some(false)));
+        assert_eq!(beyond(2.4, 2.6), (false, Some(true)));
     }
 
     #[test]

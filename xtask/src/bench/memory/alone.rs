@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use super::super::cgroup::{Groups, born};
 use super::starter::CONTAINERS;
 use super::state::State;
-use tests::{Container, Context, Error, Result, Scratch, under_test};
+use tests::{Call, Container, Context, Error, Result, Scratch, under_test};
 
 /// The same containers with nobody beside them.
 pub(super) struct Alone<'a> {
@@ -55,9 +55,9 @@ impl<'a> Alone<'a> {
         let program = |verb: &str| Container::new([self.bare.as_str(), verb]);
         match self.state {
             State::Exec => self.exec(&id, &program("pause")),
-            State::Logging => self.container(&id, &program("drip")),
-            State::Terminal => self.container(&id, &program("pause").terminal()),
-            State::Idle | State::Attached => self.container(&id, &program("pause")),
+            State::Logging => self.called(&program("drip")),
+            State::Terminal => self.called(&program("pause").terminal()),
+            State::Idle | State::Attached => self.called(&program("pause")),
             State::Pod => {
                 let pause = program("pause");
                 (0..CONTAINERS).try_for_each(|one| self.container(&format!("{id}-{one}"), &pause))
@@ -65,11 +65,21 @@ impl<'a> Alone<'a> {
         }
     }
 
+    /// In the directories that an engine makes for its call of a monitor: they are memory, too.
+    fn called(&mut self, container: &Container) -> Result {
+        let paths = Call::create(self.scratch, container)?.paths().clone();
+        self.created(&paths.id, &paths.bundle, &paths.container_pid)
+    }
+
     fn container(&mut self, id: &str, container: &Container) -> Result {
         let bundle = self.scratch.directory(id)?;
         container.write_config(self.scratch, &bundle)?;
+        self.created(id, &bundle, &bundle.join("pid"))
+    }
+
+    fn created(&mut self, id: &str, bundle: &Path, pid_file: &Path) -> Result {
         let mut create = self.runtime();
-        create.arg("create").arg("--bundle").arg(&bundle).arg("--pid-file").arg(bundle.join("pid"));
+        create.arg("create").arg("--bundle").arg(bundle).arg("--pid-file").arg(pid_file);
         if let Some((_, path)) = &self.console {
             create.arg("--console-socket").arg(path);
         }
