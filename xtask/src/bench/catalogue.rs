@@ -1,7 +1,7 @@
 //! All that is measured, in the order in which it is shown.
 
 use super::logging::{self, Driver};
-use super::measure::{BOTH, IN_MEMORY, Measure, ON_DISK, Rival, Side, Turns};
+use super::measure::{BOTH, Measure, Rival, Side, Turns};
 use super::memory::State;
 use super::{attached, cycle, latency, pod, quiet};
 use tests::load::Kind;
@@ -13,7 +13,6 @@ macro_rules! memory {
         Measure {
             name: $name,
             metrics: |args| State::$state.metrics(args),
-            folder: ON_DISK,
             rival: Rival::Conmon,
             sides: $sides,
             turns: Turns::Few,
@@ -27,7 +26,6 @@ macro_rules! logging {
         Measure {
             name: $name,
             metrics: |_| logging::metrics(Driver::$driver, Kind::$kind),
-            folder: IN_MEMORY,
             rival: Rival::Conmon,
             sides: $sides,
             turns: Turns::Once,
@@ -41,7 +39,6 @@ macro_rules! measure {
         Measure {
             name: $name,
             metrics: $metrics,
-            folder: IN_MEMORY,
             rival: Rival::Conmon,
             sides: $sides,
             turns: Turns::$turns,

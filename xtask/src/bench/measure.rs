@@ -8,8 +8,6 @@ pub(crate) struct Measure {
     /// What `--only` says; a part of it, up to a hyphen, chooses all that begin so.
     pub(crate) name: &'static str,
     pub(crate) metrics: fn(&Args) -> Vec<Metric>,
-    /// Where the files of the containers are while it is measured.
-    pub(crate) folder: &'static str,
     /// Who is theirs.
     pub(crate) rival: Rival,
     /// Who can be measured.
@@ -18,11 +16,6 @@ pub(crate) struct Measure {
     /// Takes one sample; None for a metric that cannot be measured on this machine, or of this side.
     pub(crate) sample: fn(&Args, Side) -> Result<Vec<Option<f64>>>,
 }
-
-/// Files in memory: no disk is waited for.
-pub(crate) const IN_MEMORY: &str = "/dev/shm";
-/// Files on disk can be dropped from the memory that is measured.
-pub(crate) const ON_DISK: &str = "/var/tmp";
 
 /// The program that ours is compared with, and whose part ours plays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

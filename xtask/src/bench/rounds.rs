@@ -12,6 +12,10 @@ use std::process::{Command, Stdio};
 /// The variable that tells a sample where the least program is.
 pub(crate) const BARE: &str = "BENCH_BARE";
 
+/// Where the files of the containers are. In memory, as in /run: no disk is waited for, and what a file system on disk
+/// keeps of its own is not measured.
+const IN_MEMORY: &str = "/dev/shm";
+
 /// Measures all sides in turns; who begins changes with each round.
 pub(crate) fn alternate(
     args: &Args,
@@ -58,7 +62,7 @@ fn separate(
         .env(tests::under_test::BINARY, program)
         .env(tests::under_test::RUNTIME, &programs.runtime)
         .env(BARE, &programs.bare)
-        .env("TMPDIR", measure.folder)
+        .env("TMPDIR", IN_MEMORY)
         .stdin(Stdio::null())
         .stderr(Stdio::inherit());
     let output = command.output().context("cannot start a sample")?;
