@@ -2,6 +2,8 @@
 #![allow(unsafe_code, reason = "thin wrappers around libc calls, each explained")]
 
 use std::io::{Error, Result};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 
 /// True when this process may do everything.
 pub(crate) fn is_root() -> bool {
@@ -16,6 +18,20 @@ pub(crate) fn stdin() -> rustix::fd::BorrowedFd<'static> {
 
 /// Signals that `run` passes on to the container instead of dying of them.
 const PASSED_ON: [i32; 4] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT];
+
+/// Has the program die of signals as programs do, even if we are to ignore them, as nohup(1) and shells have it for what
+/// runs in the background: containers would ignore them, too.
+pub(crate) fn mind_signals(command: &mut Command) {
+    let mind = || {
+        for signal in PASSED_ON {
+            // SAFETY: the default is no code of ours.
+            unsafe { libc::signal(signal, libc::SIG_DFL) };
+        }
+        Ok(())
+    };
+    // SAFETY: signal(2) may be called in a child of a process with threads; nothing is allocated.
+    unsafe { command.pre_exec(mind) };
+}
 
 /// Signals that wait until somebody asks for them; made before any thread, so that all threads leave them alone.
 /// Programs started by std get a clean signal mask, so they are not affected.
@@ -71,4 +87,27 @@ fn seconds_of(whom: libc::c_int) -> Result<f64> {
 
 fn seconds(time: libc::timeval) -> f64 {
     time.tv_sec as f64 + time.tv_usec as f64 / 1e6
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_minds_signals_does_not_ignore_what_we_do() {
+        let mut command = Command::new("grep");
+        command.args(["SigIgn", "/proc/self/status"]);
+        let ignore = || {
+            // SAFETY: to ignore a signal is no code of ours.
+            unsafe { libc::signal(libc::SIGINT, libc::SIG_IGN) };
+            Ok(())
+        };
+        // SAFETY: as in `mind_signals`.
+        unsafe { command.pre_exec(ignore) };
+        mind_signals(&mut command);
+        let told = String::from_utf8(command.output().unwrap().stdout).unwrap();
+        let ignored = told.trim().strip_prefix("SigIgn:\t").unwrap();
+        let ignored = u64::from_str_radix(ignored, 16).unwrap();
+        assert_eq!(ignored & 1 << (libc::SIGINT - 1), 0);
+    }
 }

@@ -60,6 +60,7 @@ pub(crate) fn counted(
     let (reader, writer) = std::io::pipe().context("cannot make a pipe")?;
     let second = writer.try_clone().context("cannot copy a pipe")?;
     command.stdin(Stdio::null()).stdout(writer).stderr(second);
+    crate::sys::mind_signals(&mut command);
     let alone = !std::io::IsTerminal::is_terminal(&std::io::stdin());
     if alone {
         command.process_group(0);
