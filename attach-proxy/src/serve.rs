@@ -248,7 +248,7 @@ impl Proxy {
 
     fn handle(&mut self, token: Token, flags: EventFlags, ports: &Ports) {
         match token {
-            // Read after every wake-up.
+            // Its messages came before all events.
             Token::Link => {}
             Token::Client(key) => {
                 let Some(client) = self.clients.get_mut(key) else {

@@ -12,7 +12,7 @@ use wire::key::Slots;
 use wire::message::Stream as Which;
 use wire::{AsFd, BorrowedFd, Errno, Key, Link, Message};
 
-/// Milliseconds without output after which the role goes. A container that
+/// Milliseconds without any event after which the role goes. A container that
 /// prints once a second keeps its log-writer, and the start of a new one (about
 /// a millisecond) is rare.
 const QUIET: u64 = 3000;
@@ -98,7 +98,7 @@ pub(crate) struct Role {
     active: u64,
     /// When to look at terminals that nobody has open; 0: there are none.
     pub(crate) retry: u64,
-    /// Milliseconds without output after which the role goes.
+    /// Milliseconds without any event after which the role goes.
     pub(crate) quiet: u64,
     /// Bytes of output taken in this round; at least [`SMALL`] if a client got
     /// any.

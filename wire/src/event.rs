@@ -85,3 +85,23 @@ pub fn now_ms() -> u64 {
     let (seconds, nanoseconds) = crate::sys::clock(libc::CLOCK_MONOTONIC);
     seconds.unsigned_abs() * 1000 + u64::from(nanoseconds) / 1_000_000
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_batch_with_room_for_more_says_that_there_is_no_news() {
+        let other = Ready { token: 1, flags: EventFlags::IN };
+        let mut ready = heapless::Vec::new();
+        assert!(concerns(&ready, 7), "nothing, as after a time-out");
+        ready.push(other).unwrap();
+        assert!(!concerns(&ready, 7));
+        while ready.push(other).is_ok() {}
+        assert!(concerns(&ready, 7), "more may wait behind a full batch");
+        ready.truncate(BATCH - 2);
+        ready.push(Ready { token: 7, flags: EventFlags::HUP }).unwrap();
+        assert!(concerns(&ready, 7));
+    }
+}

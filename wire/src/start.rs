@@ -6,7 +6,6 @@
 //! relocate themselves before any Rust code runs. That loop is in assembly, so
 //! that it depends on no relocated data at any optimisation level.
 
-use crate::Errno;
 use crate::sys::{Environment, Strings};
 use core::cell::UnsafeCell;
 use core::ffi::{CStr, c_char};
@@ -105,12 +104,10 @@ fn strings_between(list: *const *const c_char, at: u64) -> (u64, u64) {
 /// Opens /dev/null as whichever of standard input, output and error is closed,
 /// or the next file to be opened would be taken for it.
 pub fn open_standard_streams() {
-    use rustix::fd::{AsRawFd, BorrowedFd, IntoRawFd};
+    use rustix::fd::{AsRawFd, IntoRawFd};
     use rustix::fs::{Mode, OFlags};
     for number in 0..3 {
-        // SAFETY: it may be closed, and is only asked about.
-        let stream = unsafe { BorrowedFd::borrow_raw(number) };
-        if rustix::io::fcntl_getfd(stream) == Err(Errno::BADF)
+        if !crate::sys::is_open(number)
             // The kernel gives the lowest number that is free.
             && let Ok(null) = rustix::fs::open("/dev/null", OFlags::RDWR, Mode::empty())
             && null.as_raw_fd() == number
