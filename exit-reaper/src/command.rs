@@ -2,7 +2,7 @@
 
 use core::ffi::CStr;
 use rustix::fd::IntoRawFd;
-use rustix::fs::{Access, Mode, OFlags};
+use rustix::fs::{Mode, OFlags};
 use rustix::process::Pid;
 use wire::record::{Fields, Tag};
 use wire::sys::{self, Environment, Mask, Strings};
@@ -32,14 +32,16 @@ pub(crate) fn start(
 
 /// In the child.
 fn become_command(path: &CStr, fields: Fields<'_>, environment: Environment<'static>) -> i32 {
-    if let Err(error) = rustix::fs::access(path, Access::EXEC_OK) {
-        let path = path.to_str().unwrap_or("?");
-        wire::error!("exit-reaper", "cannot run the exit command {path}: {error}");
-    }
+    // /dev/null is about to take its place.
+    let messages = rustix::io::fcntl_dupfd_cloexec(sys::stderr(), 3);
     let _ = prepare(fields);
-    match fields.strings(Tag::ExitCommandArg).count() {
+    let error = match fields.strings(Tag::ExitCommandArg).count() {
         ..=USUAL_ARGUMENTS => exec::<{ USUAL_ARGUMENTS + 2 }>(path, fields, environment),
         _ => exec::<{ MAX_ARGUMENTS + 2 }>(path, fields, environment),
+    };
+    if messages.is_ok_and(|messages| sys::place_for_exec(&messages, 2).is_ok()) {
+        let path = path.to_str().unwrap_or("?");
+        wire::error!("exit-reaper", "cannot run the exit command {path}: {error}");
     }
     1
 }
@@ -47,11 +49,16 @@ fn become_command(path: &CStr, fields: Fields<'_>, environment: Environment<'sta
 /// With room for so many arguments, its name and the end included. Kept apart, because they may take pages of stack that
 /// the hub would have to keep.
 #[inline(never)]
-fn exec<const ROOM: usize>(path: &CStr, fields: Fields<'_>, environment: Environment<'static>) {
+fn exec<const ROOM: usize>(
+    path: &CStr,
+    fields: Fields<'_>,
+    environment: Environment<'static>,
+) -> Errno {
     let arguments = core::iter::once(path).chain(fields.strings(Tag::ExitCommandArg));
     let mut room = [core::ptr::null(); ROOM];
-    if let Some(arguments) = Strings::new(&mut room, arguments) {
-        let _ = sys::exec(None, path, arguments, environment);
+    match Strings::new(&mut room, arguments) {
+        Some(arguments) => sys::exec(None, path, arguments, environment),
+        None => Errno::TOOBIG,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::life::State;
 use rustix::process::Pid;
-use wire::record::Tag;
+use wire::record::{ROOM, Tag};
 use wire::{Errno, FdSet, Fds, OwnedFd, Record};
 
 /// A container and every descriptor of it. Descriptors that a role has been
@@ -113,8 +113,9 @@ impl Container {
         ] = slots;
         let record = record.ok_or(Errno::INVAL)?;
         let (timeout, exec, pause, attach_done) = {
-            let mapped = Record::map(&record)?;
-            let fields = mapped.fields();
+            let mut room = [0; ROOM];
+            let read = Record::read(&record, &mut room)?;
+            let fields = read.fields();
             let exec = fields.string(Tag::SyncKey).is_some();
             let pause = fields.string(Tag::PausePidFile).is_some();
             (fields.number(Tag::Timeout), exec, pause, fields.flag(Tag::AttachDone))

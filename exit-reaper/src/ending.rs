@@ -5,9 +5,9 @@ use crate::life::{Action, Event, next};
 use crate::oom::Moment;
 use crate::{command, publish};
 use rustix::process::Signal;
-use wire::record::Tag;
+use wire::record::{Fields, ROOM, Tag};
 use wire::sys::SIGKILL;
-use wire::{Errno, Key, Message, Record};
+use wire::{Errno, Key, Message, OwnedFd, Record};
 
 /// How long a container may take to die of SIGKILL, in ms. A frozen one never
 /// does; its engine was promised an answer.
@@ -22,8 +22,8 @@ impl Hub {
     /// An event of a container's life.
     pub(crate) fn step(&mut self, key: Key, event: Event) {
         let mut event = Some(event);
-        // Mapped only for this moment.
-        let mut record = None;
+        let mut room = [0; ROOM];
+        let mut record = Look { room: &mut room, record: None };
         while let Some(now) = event.take() {
             let Some(container) = self.tables.containers.get_mut(key) else {
                 return;
@@ -39,9 +39,9 @@ impl Hub {
                 Action::Stop => self.kill(key),
                 Action::Drain => self.drain(key),
                 Action::Publish => self.publish(key, &mut record),
-                Action::RunCommand => self.run_command(key, record.take()),
+                Action::RunCommand => self.run_command(key, &mut record),
                 Action::PutOff => self.put_off(key),
-                Action::Leave => self.leave(key),
+                Action::Leave => self.leave(key, &mut record),
             };
         }
     }
@@ -95,13 +95,14 @@ impl Hub {
         None
     }
 
-    fn publish(&mut self, key: Key, mapped: &mut Option<Record>) -> Option<Event> {
-        self.close_all(key);
+    fn publish(&mut self, key: Key, record: &mut Look<'_>) -> Option<Event> {
+        // First what the engine leaked in, so that its ports are free before
+        // anybody learns of the death; and clients, who then look for the status.
+        self.tables.containers.get_mut(key)?.leaks = None;
+        self.drop_clients_of(key);
         let container = self.tables.containers.get_mut(key)?;
         let mut delay = 0;
-        *mapped = Record::map(&container.record).ok();
-        if let Some(record) = mapped {
-            let fields = record.fields();
+        if let Ok(fields) = record.of(&container.record) {
             publish::exit_files(key, fields, container.status);
             publish::sync(container, fields);
             publish::unlink(fields, Tag::AttachPath);
@@ -109,26 +110,37 @@ impl Hub {
             delay = fields.number(Tag::ExitDelay).unwrap_or(0);
         }
         container.deadline = Some(self.now.saturating_add(delay.saturating_mul(1000)));
-        (delay == 0).then_some(Event::Deadline)
+        if delay == 0 {
+            return Some(Event::Deadline);
+        }
+        self.close_all(key);
+        None
     }
 
-    /// Closes what a dead container held: first what the engine leaked in, so
-    /// that its ports are free before anybody learns of the death.
+    #[inline(never)]
+    /// Closes what else a dead container held. Nobody waits for that.
     fn close_all(&mut self, key: Key) {
-        if let Some(container) = self.tables.containers.get_mut(key) {
-            container.leaks = None;
-        }
         self.close_doors(key);
-        self.drop_clients_of(key);
         self.reopened(key, Message::NotFound);
         let Some(container) = self.tables.containers.get_mut(key) else {
             return;
         };
-        let outputs = container.outputs().map(|(_, fd)| fd);
-        let inboxes = container.inboxes().map(|(_, fd)| fd);
-        for fd in outputs.chain(inboxes).chain(&container.listener) {
-            self.events.remove(fd);
+        let watched = [
+            &mut container.stdout,
+            &mut container.stderr,
+            &mut container.tty,
+            &mut container.stage_read,
+            &mut container.listener,
+            &mut container.ctl,
+            &mut container.winsz,
+            &mut container.notify,
+        ];
+        for fd in watched.into_iter().filter_map(Option::take) {
+            self.events.remove(&fd);
         }
+        container.stdin = None;
+        container.stage_write = None;
+        container.log = None;
         let forget = Message::Forget { container: key };
         if container.writer_told {
             self.writer.send(&forget, &[]);
@@ -137,17 +149,6 @@ impl Hub {
             self.proxy.send(&forget, &[]);
         }
         container.accept_at = None;
-        container.stdin = None;
-        container.stdout = None;
-        container.stderr = None;
-        container.tty = None;
-        container.stage_read = None;
-        container.stage_write = None;
-        container.listener = None;
-        container.ctl = None;
-        container.winsz = None;
-        container.notify = None;
-        container.log = None;
         container.input_closed = true;
         container.writer_told = false;
         container.proxy_told = false;
@@ -157,8 +158,7 @@ impl Hub {
         container.awaits_notifications = false;
     }
 
-    /// `mapped` is the container's record, if it is mapped already.
-    fn run_command(&mut self, key: Key, mapped: Option<Record>) -> Option<Event> {
+    fn run_command(&mut self, key: Key, record: &mut Look<'_>) -> Option<Event> {
         let pod = self.pod.is_some();
         let others = pod || self.tables.containers.iter().any(|(other, _)| other != key);
         let container = self.tables.containers.get_mut(key)?;
@@ -167,9 +167,11 @@ impl Hub {
             // What the exit command leaves running is not for us to wait for.
             let _ = rustix::process::set_child_subreaper(None);
         }
-        let started = mapped
-            .map_or_else(|| Record::map(&container.record), Ok)
-            .and_then(|record| command::start(record.fields(), self.environment, !others));
+        let started = record
+            .of(&container.record)
+            .and_then(|fields| command::start(fields, self.environment, !others));
+        self.close_all(key);
+        let container = self.tables.containers.get_mut(key)?;
         match started {
             // A pod has no end of its own to put off for it.
             Ok(Some(_)) if pod => Some(Event::CommandDone),
@@ -196,12 +198,29 @@ impl Hub {
         None
     }
 
-    fn leave(&mut self, key: Key) -> Option<Event> {
+    fn leave(&mut self, key: Key, record: &mut Look<'_>) -> Option<Event> {
         let container = self.tables.containers.remove(key)?;
-        if let Ok(record) = Record::map(&container.record) {
-            publish::unlink(record.fields(), Tag::SocketLink);
+        if let Ok(fields) = record.of(&container.record) {
+            publish::unlink(fields, Tag::SocketLink);
         }
         self.status = container.status;
         None
+    }
+}
+
+/// A look at a container's record, if there is to be one; then at the same for
+/// as long as this lives.
+struct Look<'a> {
+    room: &'a mut [u8],
+    record: Option<Record<'a>>,
+}
+
+impl Look<'_> {
+    #[inline(never)]
+    fn of(&mut self, fd: &OwnedFd) -> Result<Fields<'_>, Errno> {
+        if self.record.is_none() {
+            self.record = Some(Record::read(fd, core::mem::take(&mut self.room))?);
+        }
+        self.record.as_ref().map(Record::fields).ok_or(Errno::INVAL)
     }
 }

@@ -6,6 +6,7 @@ use crate::container::Container;
 use crate::oom::Moment;
 use crate::pod::Pod;
 use crate::role::{Kind, Role};
+use rustix::process::Pid;
 use wire::event::{BATCH, EventFlags, Events, Ready, now_ms};
 use wire::key::Slots;
 use wire::link::Refusal;
@@ -150,11 +151,17 @@ impl Hub {
     ) -> Result<Self, Refusal> {
         let (message, fds) = link.receive()?;
         let mut fds = fds.into_iter();
-        let (Message::Start { pod }, Some(signals), Some(writer), Some(proxy)) =
+        let (Message::Start { pod, writer: pid }, Some(signals), Some(writer), Some(proxy)) =
             (message, fds.next(), fds.next(), fds.next())
         else {
             return Err(Refusal::Garbage);
         };
+        let mut writer = Role::new(Kind::Writer, writer);
+        if let Some(pid) = Pid::from_raw(pid.cast_signed())
+            && let Some(link) = fds.next()
+        {
+            writer.runs(Link::over(link), pid);
+        }
         let events = Events::new().map_err(Refusal::Failed)?;
         let pod = match (pod, fds.next(), fds.next(), fds.next()) {
             (true, Some(program), Some(listener), Some(record)) => {
@@ -166,12 +173,13 @@ impl Hub {
         events
             .add(&signals, Source::Signals.token(), EventFlags::IN)
             .and_then(|()| events.add(&link, Source::Monitor.token(), EventFlags::IN))
+            .and_then(|()| writer.watch(&events))
             .map_err(Refusal::Failed)?;
         Ok(Hub {
             events,
             environment,
             tables: &mut tables.hub,
-            writer: Role::new(Kind::Writer, writer),
+            writer,
             proxy: Role::new(Kind::Proxy, proxy),
             signals,
             now: now_ms(),

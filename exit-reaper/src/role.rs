@@ -2,9 +2,11 @@
 
 use core::ffi::CStr;
 use core::fmt::{self, Display, Formatter};
-use wire::sys::{self, Environment, Mask, SIGPIPE, Strings};
-use wire::{AsFd, BorrowedFd, Errno, Link, Message, OwnedFd};
+use wire::event::{EventFlags, Events};
+use wire::sys::{Environment, Mask, SIGPIPE};
+use wire::{AsFd, BorrowedFd, Errno, Link, Message, OwnedFd, spawn};
 
+use crate::hub::Source;
 use rustix::process::{Pid, Signal};
 
 /// Which role.
@@ -38,9 +40,6 @@ const MIN_LIFE_MS: u64 = 500;
 /// processor then, and one that was killed is hardly missed.
 const PAUSE_MS: u64 = 50;
 
-/// Exit status of a process that could not become one of our programs.
-const CANNOT_START: i32 = 111;
-
 /// A role: the program, and the process if there is one.
 pub(crate) struct Role {
     kind: Kind,
@@ -63,6 +62,18 @@ impl Role {
         Role { kind, program, running: None, started_at: 0, not_before: None }
     }
 
+    /// It has been started already, as this process.
+    pub(crate) fn runs(&mut self, link: Link, pid: Pid) {
+        self.running = Some(Running { link, pid, sent: 0 });
+    }
+
+    /// Watches the link to the running role.
+    pub(crate) fn watch(&self, events: &Events) -> Result<(), Errno> {
+        self.link().map_or(Ok(()), |link| {
+            events.add(link, Source::Role(self.kind).token(), EventFlags::IN)
+        })
+    }
+
     /// The link to the running role.
     pub(crate) fn link(&self) -> Option<&Link> {
         self.running.as_ref().map(|running| &running.link)
@@ -81,9 +92,9 @@ impl Role {
         self.not_before = None;
         self.started_at = now;
         // A write to a closed pipe is an error to them, not their end.
-        match spawn(&self.program, [self.kind.name()], Mask::of(&[SIGPIPE]), environment) {
+        match spawn(self.program.as_fd(), &[self.kind.name()], Mask::of(&[SIGPIPE]), environment) {
             Ok((link, pid)) => {
-                self.running = Some(Running { link, pid, sent: 0 });
+                self.runs(link, pid);
                 Ok(true)
             }
             Err(error) => {
@@ -130,27 +141,4 @@ impl Role {
             self.not_before = Some(now + PAUSE_MS);
         }
     }
-}
-
-/// Starts one of our programs with these names, the first of which is its own,
-/// and these signals blocked. Its standard input is its end of the link.
-pub(crate) fn spawn<const N: usize>(
-    program: &OwnedFd,
-    names: [&CStr; N],
-    blocked: Mask,
-    environment: Environment<'static>,
-) -> Result<(Link, Pid), Errno> {
-    let (link, theirs) = Link::pair()?;
-    let pid = wire::in_place::start(&mut || {
-        let _ = sys::block_only(blocked);
-        let placed = sys::place_for_exec(&theirs, 0);
-        let name = names.first().map_or("?", |name| name.to_str().unwrap_or("?"));
-        let mut room = [core::ptr::null(); 3];
-        if let (Ok(()), Some(names)) = (placed, Strings::new(&mut room, names)) {
-            let error = sys::exec(Some(program.as_fd()), c"", names, environment);
-            wire::error!("exit-reaper", "cannot start {name}: {error}");
-        }
-        CANNOT_START
-    })?;
-    Ok((link, pid))
 }

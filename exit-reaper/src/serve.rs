@@ -47,9 +47,7 @@ impl Hub {
             Kind::Writer => &self.writer,
             Kind::Proxy => &self.proxy,
         };
-        if let Some(link) = role.link() {
-            let _ = self.events.add(link, Source::Role(kind).token(), EventFlags::IN);
-        }
+        let _ = role.watch(&self.events);
         true
     }
 

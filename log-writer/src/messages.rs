@@ -98,7 +98,7 @@ impl Role {
         let packed = Packed::load(record.as_fd());
         let untold = packed.unpack();
         let (mut files, mut journal) = (Files::default(), None);
-        match Record::map(&record) {
+        match Record::read(&record, self.tables.space.all()) {
             Ok(record) => {
                 let fields = record.fields();
                 fields.string(Tag::WriterName).map(wire::start::set_name);

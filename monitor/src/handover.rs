@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::ptr;
 
 use rustix::fs::{Mode, OFlags};
-use wire::sys::{Mask, Strings};
+use rustix::process::Pid;
+use wire::sys::{Environment, Mask, SIGPIPE, Strings};
 use wire::{AsFd, BorrowedFd, Errno, FdSet, Link, Message, OwnedFd};
 
 use crate::execute::strings;
@@ -29,6 +30,13 @@ pub struct Programs {
     monitor: OwnedFd,
 }
 
+/// A log-writer that runs before there is a hub.
+#[derive(Debug)]
+pub struct Writer {
+    link: Link,
+    pid: Pid,
+}
+
 impl Programs {
     /// Finds them, so that a broken installation is noticed before a container
     /// is started. They are held open: an upgrade does not mix versions.
@@ -48,6 +56,20 @@ impl Programs {
                 .map_err(|error| format!("cannot open {OWN}: {}; mount /proc", text(error)))?,
         })
     }
+}
+
+/// Starts the log-writer while there is nothing else to do: of an exec session
+/// whose end somebody waits for, its start is a tenth. The hub takes it over, or
+/// it ends with us. `None`: it is for the hub to try.
+pub fn start_writer(programs: &Programs) -> Option<Writer> {
+    let variables = environment();
+    let mut room = Vec::new();
+    let variables: Environment<'_> = strings(&variables, &mut room).ok()?;
+    let blocked = Mask::of(&[SIGPIPE]);
+    let started = wire::spawn(programs.writer.as_fd(), &[c"log-writer"], blocked, variables);
+    let (link, pid) =
+        started.inspect_err(|error| log::debug!("no log-writer yet: {error}")).ok()?;
+    Some(Writer { link, pid })
 }
 
 /// Opens the hub's program, to be executed.
@@ -84,6 +106,12 @@ pub struct Container {
     pub fds: Vec<(FdSet, OwnedFd)>,
 }
 
+impl Writer {
+    fn number(&self) -> u32 {
+        self.pid.as_raw_nonzero().get().unsigned_abs()
+    }
+}
+
 /// What the hub of a pod begins with.
 #[derive(Debug)]
 pub struct Pod {
@@ -96,8 +124,9 @@ pub struct Pod {
 /// What the hub is to do.
 #[derive(Debug)]
 pub enum Work {
-    /// To take care of a container until it is gone.
-    Container(Container),
+    /// To take care of a container until it is gone; with the log-writer, if one
+    /// runs already.
+    Container(Container, Option<Writer>),
     /// To serve a pod until it is told to end.
     Pod(Pod),
 }
@@ -121,13 +150,15 @@ fn hand_over(
     let (link, theirs) = Link::pair()?;
     let mut start = vec![signals.as_fd(), programs.writer.as_fd(), programs.proxy.as_fd()];
     match work {
-        Work::Container(container) => {
-            link.send(&Message::Start { pod: false }, &start)?;
+        Work::Container(container, writer) => {
+            start.extend(writer.as_ref().map(|writer| writer.link.as_fd()));
+            let writer = writer.as_ref().map_or(0, Writer::number);
+            link.send(&Message::Start { pod: false, writer }, &start)?;
             send_adopt(&link, container)?;
         }
         Work::Pod(pod) => {
             start.extend([programs.monitor.as_fd(), pod.listener.as_fd(), pod.record.as_fd()]);
-            link.send(&Message::Start { pod: true }, &start)?;
+            link.send(&Message::Start { pod: true, writer: 0 }, &start)?;
         }
     }
     let mut room = [ptr::null(); 3];

@@ -1,7 +1,8 @@
 //! What the four programs share: the [`record`] of a container (in [`sealed`]
 //! memory), the [`message`]s between hub and roles, the [`link`] that carries them with
 //! file descriptors, descriptors tied together ([`bundle`]), the [`event`] loop, process start ([`start`]), the few
-//! system calls no library has ([`sys`]), processes that share our memory ([`in_place`]), one-line error messages
+//! system calls no library has ([`sys`]), processes that share our memory ([`in_place`]), the start of our programs at the
+//! other end of a link ([`mod@spawn`]), one-line error messages
 //! ([`report`]), answers to the engine ([`answer`]), ends of connections
 //! ([`discard`]), and the kernel's count of out-of-memory kills ([`oom`]).
 //! Nothing else belongs here.
@@ -29,6 +30,7 @@ pub mod oom;
 pub mod record;
 pub mod report;
 pub mod sealed;
+pub mod spawn;
 pub mod start;
 pub mod sys;
 
@@ -40,3 +42,4 @@ pub use message::{FdSet, Message};
 pub use record::Record;
 pub use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 pub use rustix::io::Errno;
+pub use spawn::spawn;

@@ -96,11 +96,14 @@ pub enum Stream {
 pub enum Message {
     // ---- monitor to hub
     /// First of all: how to run. Fds: the signalfd, the log-writer program,
-    /// the attach-proxy program (both O_PATH). With `pod` also the monitor
-    /// program (O_PATH), the listening RPC socket, and the pod's record.
+    /// the attach-proxy program (both O_PATH). With a `writer` also the link to
+    /// it. With `pod` also the monitor program (O_PATH), the listening RPC
+    /// socket, and the pod's record.
     Start {
         /// Serve a pod: stay when no container is left.
         pod: bool,
+        /// Pid of the log-writer that has been started already; 0: none has.
+        writer: u32,
     },
     /// Take over a container. Fds: `fds`. A worker gets `Adopted` or
     /// `Refused`; it is the parent of nothing, the hub is.
@@ -322,7 +325,7 @@ impl Message {
     pub fn encode(&self) -> [u8; LEN] {
         use Message::*;
         let (kind, short, a, b) = match *self {
-            Start { pod } => (1, u16::from(pod), 0, 0),
+            Start { pod, writer } => (1, u16::from(pod), writer, 0),
             Adopt { pid, fds } => (2, fds.0, pid, 0),
             Container { container, fds, repair } => (4, fds.0, container.0, u32::from(repair)),
             Output { container, fds } => (5, fds.0, container.0, 0),
@@ -384,7 +387,7 @@ impl Message {
         let (set, container, client) = (FdSet(short), Key(a), Key(b));
         let flag = |value: u32| if value < 2 { Some(value == 1) } else { None };
         let message = match kind {
-            1 => Start { pod: flag(short.into())? },
+            1 => Start { pod: flag(short.into())?, writer: a },
             2 => Adopt { pid: a, fds: set },
             4 => Container { container, fds: set, repair: flag(b)? },
             5 => Output { container, fds: set },
@@ -439,7 +442,7 @@ impl Message {
     fn takes(&self, count: usize) -> bool {
         use Message::*;
         match self {
-            Start { pod } => count == if *pod { 6 } else { 3 },
+            Start { pod, writer } => count == 3 + usize::from(*pod) * 3 + usize::from(*writer != 0),
             Adopt { fds, .. } | Container { fds, .. } | Found { fds, .. } => {
                 fds.has(FdSet::RECORD) && count == fds.len()
             }
@@ -467,7 +470,7 @@ mod tests {
             |(kind, a, b, flag, set)| {
                 let (container, client) = (Key(a), Key(b));
                 match kind {
-                    0 => Start { pod: flag },
+                    0 => Start { pod: flag, writer: if set & 1 == 0 { 0 } else { a } },
                     1 => Adopt { pid: a, fds: FdSet(set | 1) },
                     2 => ReopenAsked { container },
                     3 => Container { container, fds: FdSet(set | 1), repair: flag },

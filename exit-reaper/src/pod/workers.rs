@@ -4,14 +4,13 @@ use super::{MAX_SESSIONS, MAX_WORKERS, PAUSE_MS, Pod};
 use crate::container::{Client, Container};
 use crate::hub::{Hub, Source, unexpected};
 use crate::life::State;
-use crate::role::spawn;
 use core::ffi::CStr;
 use rustix::net::Shutdown;
 use rustix::process::{Pid, Signal};
 use wire::event::EventFlags;
 use wire::link::Refusal;
 use wire::sys::{Environment, Mask, SIGINT, SIGPIPE, SIGQUIT, SIGTERM};
-use wire::{AsFd, BorrowedFd, Errno, FdSet, Fds, Key, Link, Message, OwnedFd};
+use wire::{AsFd, BorrowedFd, Errno, FdSet, Fds, Key, Link, Message, OwnedFd, spawn};
 
 /// A worker: the monitor program, serving one connection.
 pub(super) struct Worker {
@@ -63,7 +62,7 @@ impl Pod {
     ) -> Result<(Link, Pid), Errno> {
         // Signals are ours to act on: what is sent to our group reaches all.
         let blocked = Mask::of(&[SIGPIPE, SIGINT, SIGTERM, SIGQUIT]);
-        spawn(&self.program, [c"conmonrs", word], blocked, environment)
+        spawn(self.program.as_fd(), &[c"conmonrs", word], blocked, environment)
     }
 
     /// Whether no more RPC connections can be served just now.

@@ -12,7 +12,7 @@ use super::config::{ApiVersion, Config, Mode as Job};
 use super::ending;
 use super::record::{self, MAX_EXIT_ARGS};
 use super::setup::{self, Paths};
-use crate::handover::{self, Container, Programs, Work};
+use crate::handover::{self, Container, Programs, Work, Writer};
 use crate::inherited;
 use crate::oom;
 use crate::runtime::{self, Call, PidFile, Stdio};
@@ -35,6 +35,8 @@ struct Started {
     fds: Vec<(FdSet, OwnedFd)>,
     /// How it is noticed that memory ran out.
     oom: Option<oom::Watch>,
+    /// The log-writer, if it runs already.
+    writer: Option<Writer>,
     /// As many descriptors as the hand-over will take.
     spare: (Link, OwnedFd),
 }
@@ -77,7 +79,8 @@ pub fn run(
             return FAILURE;
         }
     };
-    let started = start(&config, &signals, start_pipe, oom_score_adj, &mut sync, &mut paths);
+    let caller = Caller { signals: &signals, start_pipe, oom_score_adj };
+    let started = start(&config, &programs, caller, &mut sync, &mut paths);
     let failure = match started {
         Ok(started) => {
             let pid = started.pid;
@@ -130,16 +133,27 @@ pub(super) fn detach_stdio() -> Result<(), String> {
     connect().map_err(|error| format!("cannot open /dev/null: {}", inherited::text(error)))
 }
 
+/// What whoever called us has given us.
+struct Caller<'a> {
+    /// The signalfd of what is sent to us.
+    signals: &'a OwnedFd,
+    /// Says when to start.
+    start_pipe: Option<OwnedFd>,
+    /// The score we had.
+    oom_score_adj: Option<&'a str>,
+}
+
 /// Calls the runtime.
 fn start(
     config: &Config,
-    signals: &OwnedFd,
-    start_pipe: Option<OwnedFd>,
-    oom_score_adj: Option<&str>,
+    programs: &Programs,
+    caller: Caller<'_>,
     sync: &mut SyncPipe,
     paths: &mut Paths,
 ) -> Result<Started, Failure> {
+    let Caller { signals, start_pipe, oom_score_adj } = caller;
     let attach = matches!(config.mode, Job::Exec { attach: true, .. });
+    let mut writer = None;
     let mut fds = Vec::new();
     if let (Some(bundle), Some(_)) = (&config.bundle, &config.sdnotify_socket) {
         fds.push(setup::notify_socket(bundle, paths).map_err(Failure::before_runtime)?);
@@ -149,6 +163,8 @@ fn start(
         setup::bundle_files(config, bundle, paths, &mut fds).map_err(Failure::before_runtime)?;
         if attach {
             tell_attach_ready().map_err(Failure::before_runtime)?;
+            // The engine is connecting now.
+            writer = handover::start_writer(programs);
         }
     }
 
@@ -257,7 +273,7 @@ fn start(
     if !(exec && config.api_version == ApiVersion::V0) {
         sync.send(record::key(config), container.unwrap_or(0), b"");
     }
-    Ok(Started { pid: container, record, fds, oom, spare })
+    Ok(Started { pid: container, record, fds, oom, writer, spare })
 }
 
 /// The container's standard input, output and error: the runtime's ends, and
@@ -314,7 +330,7 @@ fn hand_over(
     started: Started,
     inherited_fds: Vec<i32>,
 ) -> String {
-    let Started { pid, record, mut fds, oom, spare } = started;
+    let Started { pid, record, mut fds, oom, writer, spare } = started;
     fds.extend(sync.fd.map(|fd| (FdSet::SYNC, fd)));
     let ours: Vec<i32> =
         ["_OCI_SYNCPIPE", "_OCI_STARTPIPE", "_OCI_ATTACHPIPE"].iter().filter_map(number).collect();
@@ -340,7 +356,7 @@ fn hand_over(
     }
     let cid = CString::new(config.cid.as_bytes()).unwrap_or_default();
     drop(spare);
-    handover::become_hub(programs, signals, &cid, &Work::Container(container))
+    handover::become_hub(programs, signals, &cid, &Work::Container(container, writer))
 }
 
 fn number(name: &&str) -> Option<i32> {
