@@ -6,7 +6,7 @@ use super::rounds::bare;
 use super::stats::Summary;
 use crate::report::{Context, Result};
 use std::os::unix::net::UnixStream;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tests::load::Kind;
 use tests::verify::Expected;
 use tests::{Call, Container, Error, Scratch, Session, sys, wait};
@@ -14,8 +14,9 @@ use tests::{Call, Container, Error, Scratch, Session, sys, wait};
 /// Largest packet that is understood; the original's are 8193 bytes.
 const LARGEST: usize = 1 << 18;
 
-/// Rounds of echo that are not counted, while both sides get going.
-const FIRST: usize = 50;
+/// For how long echoes are not counted. The scheduler takes a second or two to find out who wakes whom, and only then
+/// lets them have one processor; until then each echo is a matter of where they happened to be started.
+const SETTLING: Duration = Duration::from_secs(2);
 
 /// Rounds of echo for each repetition of a latency.
 const ECHOES: usize = 100;
@@ -105,7 +106,8 @@ pub(crate) fn echo(args: &Args, terminal: bool) -> Result<Vec<Option<f64>>> {
         return Err("the container is not ready".into());
     }
     let mut times = vec![];
-    for round in 0..FIRST + args.repetitions * ECHOES {
+    let settled = Instant::now() + SETTLING;
+    while times.len() < args.repetitions * ECHOES {
         let began = Instant::now();
         sys::send(&client, b"x").context("cannot send to the monitor")?;
         let count = reply()?;
@@ -113,7 +115,7 @@ pub(crate) fn echo(args: &Args, terminal: bool) -> Result<Vec<Option<f64>>> {
         if count != 1 {
             return Err(format!("one byte was sent, and {count} came back"));
         }
-        if round >= FIRST {
+        if began >= settled {
             times.push(took.as_secs_f64() * 1e6);
         }
     }
