@@ -117,8 +117,8 @@ impl Hub {
         None
     }
 
-    #[inline(never)]
     /// Closes what else a dead container held. Nobody waits for that.
+    #[inline(never)]
     fn close_all(&mut self, key: Key) {
         self.close_doors(key);
         self.reopened(key, Message::NotFound);

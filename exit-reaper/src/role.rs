@@ -92,7 +92,8 @@ impl Role {
         self.not_before = None;
         self.started_at = now;
         // A write to a closed pipe is an error to them, not their end.
-        match spawn(self.program.as_fd(), &[self.kind.name()], Mask::of(&[SIGPIPE]), environment) {
+        let (program, names) = (self.program.as_fd(), [self.kind.name()]);
+        match spawn(program, &names, Mask::of(&[SIGPIPE]), environment, &[]) {
             Ok((link, pid)) => {
                 self.runs(link, pid);
                 Ok(true)

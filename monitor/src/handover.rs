@@ -37,6 +37,12 @@ pub struct Writer {
     pid: Pid,
 }
 
+impl Writer {
+    fn number(&self) -> u32 {
+        self.pid.as_raw_nonzero().get().unsigned_abs()
+    }
+}
+
 impl Programs {
     /// Finds them, so that a broken installation is noticed before a container
     /// is started. They are held open: an upgrade does not mix versions.
@@ -59,17 +65,22 @@ impl Programs {
 }
 
 /// Starts the log-writer while there is nothing else to do: of an exec session
-/// whose end somebody waits for, its start is a tenth. The hub takes it over, or
-/// it ends with us. `None`: it is for the hub to try.
-pub fn start_writer(programs: &Programs) -> Option<Writer> {
+/// whose end somebody waits for, its start is a tenth. It gets none of the
+/// `inherited` descriptors. The hub takes it over, or it ends with us. `None`: it
+/// is for the hub to try.
+pub fn start_writer(programs: &Programs, inherited: &[i32]) -> Option<Writer> {
     let variables = environment();
     let mut room = Vec::new();
     let variables: Environment<'_> = strings(&variables, &mut room).ok()?;
     let blocked = Mask::of(&[SIGPIPE]);
-    let started = wire::spawn(programs.writer.as_fd(), &[c"log-writer"], blocked, variables);
-    let (link, pid) =
-        started.inspect_err(|error| log::debug!("no log-writer yet: {error}")).ok()?;
-    Some(Writer { link, pid })
+    let (program, names) = (programs.writer.as_fd(), [c"log-writer"]);
+    match wire::spawn(program, &names, blocked, variables, inherited) {
+        Ok((link, pid)) => Some(Writer { link, pid }),
+        Err(error) => {
+            log::debug!("cannot start log-writer yet: {}", text(error));
+            None
+        }
+    }
 }
 
 /// Opens the hub's program, to be executed.
@@ -104,12 +115,6 @@ pub struct Container {
     pub record: OwnedFd,
     /// Its descriptors, by what they are.
     pub fds: Vec<(FdSet, OwnedFd)>,
-}
-
-impl Writer {
-    fn number(&self) -> u32 {
-        self.pid.as_raw_nonzero().get().unsigned_abs()
-    }
 }
 
 /// What the hub of a pod begins with.

@@ -1,5 +1,7 @@
 //! The log-writer of an exec session is started while its engine connects, before there is a hub or a process.
 
+use std::net::TcpListener;
+
 use tests::{Call, Client, Container, Result, Scratch, Session, ours_only, wait};
 
 /// A session whose engine has been told that it may connect, and its log-writer; the container beside it is at rest.
@@ -91,4 +93,31 @@ fn it_ends_with_a_monitor_that_fails_or_is_killed() -> Result {
     tests::sys::kill(session.monitor()?, libc::SIGKILL).unwrap();
     session.monitor_gone()?;
     wait::until("its end", || Ok((writers(&scratch) == 0).then_some(())))
+}
+
+#[test]
+fn it_gets_no_descriptor_that_is_for_the_container() -> Result {
+    ours_only!();
+    let scratch = Scratch::new()?;
+    let container = Call::create(&scratch, &Container::new(["sleep", "1000"]))?.running()?;
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let script = "echo out; echo err >&2; read x; exit 5";
+    let call = Call::exec(&scratch, &container, &Container::sh(script).stdin())?;
+    let mut session = call.inherit(listener.into()).spawn()?;
+    session.release()?;
+    session.attach_message()?;
+    wait::until("a log-writer", || Ok((writers(&scratch) == 1).then_some(())))?;
+    let writer = scratch.monitors().into_iter().find(|process| process.name == "log-writer");
+    let fds = writer.unwrap().fds();
+    let sockets = fds.values().filter(|fd| fd.starts_with("socket:")).count();
+    assert_eq!(sockets, 1, "more than its link: {fds:?}");
+    let mut client = session.attach()?;
+    session.release()?;
+    client.expect("out\n")?;
+    assert!(TcpListener::bind(address).is_err(), "the port is reserved");
+    client.send(b"end\n")?;
+    assert_eq!(session.exit_code()?, 5);
+    TcpListener::bind(address).expect("the port is free once the exit file is there");
+    Ok(())
 }

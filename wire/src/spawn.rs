@@ -3,14 +3,16 @@
 use crate::sys::{self, Environment, Mask, Strings};
 use crate::{BorrowedFd, Errno, Link, in_place};
 use core::ffi::CStr;
+use rustix::fd::RawFd;
 use rustix::process::Pid;
 
 /// Exit status of a process that could not become one of our programs.
 const CANNOT_START: i32 = 111;
 
-/// Starts a program with these names (at most two), the first of which is its own, and these
-/// signals blocked. Its standard input is its end of the link. If it cannot be
-/// executed it says so itself, and the link closes.
+/// Starts a program with these names (at most two), the first of which is its
+/// own, and these signals blocked. Its standard input is its end of the link; it
+/// does not get the descriptors `withheld`. If it cannot be executed it says so
+/// itself, and the link closes.
 ///
 /// # Errors
 /// Those of socketpair(2) and clone(2).
@@ -19,9 +21,14 @@ pub fn spawn(
     names: &[&CStr],
     blocked: Mask,
     environment: Environment<'_>,
+    withheld: &[RawFd],
 ) -> Result<(Link, Pid), Errno> {
     let (link, theirs) = Link::pair()?;
     let pid = in_place::start(&mut || {
+        for number in withheld {
+            // It has a table of descriptors of its own.
+            drop(sys::take_inherited(*number));
+        }
         let _ = sys::block_only(blocked);
         let placed = sys::place_for_exec(&theirs, 0);
         let name = names.first().map_or("?", |name| name.to_str().unwrap_or("?"));

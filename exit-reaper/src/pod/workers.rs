@@ -62,7 +62,7 @@ impl Pod {
     ) -> Result<(Link, Pid), Errno> {
         // Signals are ours to act on: what is sent to our group reaches all.
         let blocked = Mask::of(&[SIGPIPE, SIGINT, SIGTERM, SIGQUIT]);
-        spawn(self.program.as_fd(), &[c"conmonrs", word], blocked, environment)
+        spawn(self.program.as_fd(), &[c"conmonrs", word], blocked, environment, &[])
     }
 
     /// Whether no more RPC connections can be served just now.

@@ -69,6 +69,10 @@ pub fn run(
     oom_score_adj: Option<String>,
 ) -> u8 {
     let oom_score_adj = oom_score_adj.as_deref();
+    let ours: Vec<i32> =
+        ["_OCI_SYNCPIPE", "_OCI_STARTPIPE", "_OCI_ATTACHPIPE"].iter().filter_map(number).collect();
+    let leaked: Vec<i32> =
+        inherited_fds.into_iter().filter(|number| !ours.contains(number)).collect();
     let mut sync = SyncPipe::default();
     let mut paths = Paths::default();
     let signals = match prepare(&config, &mut sync) {
@@ -79,12 +83,12 @@ pub fn run(
             return FAILURE;
         }
     };
-    let caller = Caller { signals: &signals, start_pipe, oom_score_adj };
+    let caller = Caller { signals: &signals, start_pipe, oom_score_adj, leaked: &leaked };
     let started = start(&config, &programs, caller, &mut sync, &mut paths);
     let failure = match started {
         Ok(started) => {
             let pid = started.pid;
-            let text = hand_over(&config, &programs, &signals, sync, started, inherited_fds);
+            let text = hand_over(&config, &programs, &signals, sync, started, &leaked);
             log::error!("{text}");
             kill(pid);
             Failure::after_runtime(Vec::new())
@@ -141,6 +145,8 @@ struct Caller<'a> {
     start_pipe: Option<OwnedFd>,
     /// The score we had.
     oom_score_adj: Option<&'a str>,
+    /// Descriptors that are for the runtime.
+    leaked: &'a [i32],
 }
 
 /// Calls the runtime.
@@ -151,7 +157,7 @@ fn start(
     sync: &mut SyncPipe,
     paths: &mut Paths,
 ) -> Result<Started, Failure> {
-    let Caller { signals, start_pipe, oom_score_adj } = caller;
+    let Caller { signals, start_pipe, oom_score_adj, leaked } = caller;
     let attach = matches!(config.mode, Job::Exec { attach: true, .. });
     let mut writer = None;
     let mut fds = Vec::new();
@@ -163,8 +169,11 @@ fn start(
         setup::bundle_files(config, bundle, paths, &mut fds).map_err(Failure::before_runtime)?;
         if attach {
             tell_attach_ready().map_err(Failure::before_runtime)?;
-            // The engine is connecting now.
-            writer = handover::start_writer(programs);
+            // The engine is connecting now. (The system log, which is where the
+            // roles have their messages from then on, only the hub has open.)
+            if !config.syslog {
+                writer = handover::start_writer(programs, leaked);
+            }
         }
     }
 
@@ -328,17 +337,12 @@ fn hand_over(
     signals: &OwnedFd,
     sync: SyncPipe,
     started: Started,
-    inherited_fds: Vec<i32>,
+    leaked: &[i32],
 ) -> String {
     let Started { pid, record, mut fds, oom, writer, spare } = started;
     fds.extend(sync.fd.map(|fd| (FdSet::SYNC, fd)));
-    let ours: Vec<i32> =
-        ["_OCI_SYNCPIPE", "_OCI_STARTPIPE", "_OCI_ATTACHPIPE"].iter().filter_map(number).collect();
-    let leaked: Vec<OwnedFd> = inherited_fds
-        .into_iter()
-        .filter(|number| !ours.contains(number))
-        .filter_map(|number| wire::sys::take_inherited(number).ok())
-        .collect();
+    let leaked: Vec<OwnedFd> =
+        leaked.iter().filter_map(|number| wire::sys::take_inherited(*number).ok()).collect();
     if !leaked.is_empty() {
         match inherited::stash(&leaked) {
             Ok(queue) => fds.push((FdSet::LEAKS, queue)),

@@ -21,13 +21,15 @@ pub(super) fn idle_hub_dirty_kb(enough: u64) -> Result<u64> {
     small.ok().or_else(dirty).context("cannot read the memory of the idle hub")
 }
 
-/// Prints the pages of an idle hub; then of a hub and its roles while output comes and a client is attached.
-pub(super) fn show(programs: &[(String, PathBuf)], symbols: usize) -> Result<()> {
+/// The pages of an idle hub; then of a hub and its roles while output comes and a client is attached. As a text, to be
+/// shown when the containers are gone: whoever reads it may end us.
+pub(super) fn show(programs: &[(String, PathBuf)], symbols: usize) -> Result<String> {
+    let mut text = String::new();
     let scratch = Scratch::new().context("cannot prepare a container")?;
     let _idle = started(&scratch, &Container::new(["sleep", "infinity"]))
         .context("cannot start an idle container")?;
     let hub = scratch.idle().context("cannot find the idle hub")?.pid;
-    one(programs, "exit-reaper", "idle", hub, symbols)?;
+    text += &one(programs, "exit-reaper", "idle", hub, symbols)?;
     let busy = Container::sh("while echo hello; do sleep 0.1; done").stdin();
     let session = started(&scratch, &busy).context("cannot start a busy container")?;
     let mut client = session.attach().context("cannot attach")?;
@@ -41,11 +43,11 @@ pub(super) fn show(programs: &[(String, PathBuf)], symbols: usize) -> Result<()>
     });
     let roles = roles.context("cannot find the roles")?;
     let hub = session.monitor().context("cannot find the hub")?;
-    one(programs, "exit-reaper", "with both roles at work", hub, symbols)?;
+    text += &one(programs, "exit-reaper", "with both roles at work", hub, symbols)?;
     for role in roles {
-        one(programs, &role.name, "at work", role.pid, symbols)?;
+        text += &one(programs, &role.name, "at work", role.pid, symbols)?;
     }
-    Ok(())
+    Ok(text)
 }
 
 fn started(scratch: &Scratch, container: &Container) -> ::tests::Result<Session> {
@@ -53,14 +55,14 @@ fn started(scratch: &Scratch, container: &Container) -> ::tests::Result<Session>
     call.program(&root().join("dist/monitor")).running()
 }
 
-/// Prints the pages of one process.
+/// The pages of one process.
 fn one(
     programs: &[(String, PathBuf)],
     name: &str,
     state: &str,
     pid: i32,
     symbols: usize,
-) -> Result<()> {
+) -> Result<String> {
     let found = programs.iter().find(|(program, _)| program == name);
     let (_, with_symbols) = found.context(format!("{name} is no program of ours"))?;
     let elf = Elf::read(with_symbols)?;
@@ -69,15 +71,13 @@ fn one(
     }
     let resident = Resident::of(pid as u32).context(format!("cannot look at {name}"))?;
     let (all, own) = resident.kilobytes();
-    println!("\n{name}, {state}: {all} kB in memory, {own} kB its own");
+    let head = format!("\n{name}, {state}: {all} kB in memory, {own} kB its own\n");
     if all == 0 {
-        println!("(without root the kernel does not show pages)");
-        return Ok(());
+        return Ok(head + "(without root the kernel does not show pages)\n");
     }
-    print!("{}", table(&resident.by_section(&elf)));
-    println!("pages of its own, with what is in them in bytes:");
-    print!("{}", table(&resident.own_pages(&elf, symbols)));
-    Ok(())
+    let (sections, pages) = (resident.by_section(&elf), resident.own_pages(&elf, symbols));
+    let between = "pages of its own, with what is in them in bytes:\n";
+    Ok(head + &table(&sections) + between + &table(&pages))
 }
 
 /// Symbols say something about a program only if that is the same program.

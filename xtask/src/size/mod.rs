@@ -32,7 +32,7 @@ pub(crate) fn main(args: Args) -> Result<ExitCode> {
         println!("{program}: largest symbols");
         print!("{}", table(&largest(&elf, args.symbols)));
     }
-    live::show(&programs, args.symbols)?;
+    print!("{}", live::show(&programs, args.symbols)?);
     Ok(if count.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
