@@ -2,7 +2,7 @@
 
 use crate::container::{Client, Container};
 use crate::hub::{Hub, Source, unexpected};
-use rustix::net::{SendFlags, SocketFlags};
+use rustix::net::{SendFlags, Shutdown, SocketFlags};
 use rustix::process::{PidfdFlags, WaitOptions};
 use wire::event::EventFlags;
 use wire::{Errno, Fds, Key, Message, OwnedFd};
@@ -167,12 +167,16 @@ impl Hub {
                 && let Some(client) = self.tables.clients.remove(name)
             {
                 self.events.remove(&client.socket);
-                // Otherwise the log-writer does it, after the last output.
-                if done && !client.writer_told {
-                    let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-                    let _ = rustix::net::send(&client.socket, &[0], flags);
-                }
                 wire::discard_input(&client.socket);
+                // Otherwise the log-writer does it, after the last output.
+                if !client.writer_told {
+                    if done {
+                        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+                        let _ = rustix::net::send(&client.socket, &[0], flags);
+                    }
+                    // An attach-proxy that cannot pass on its input has it, too.
+                    let _ = rustix::net::shutdown(&client.socket, Shutdown::Write);
+                }
             }
         }
     }

@@ -6,7 +6,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::process::Pid;
 use wire::record::{Fields, Tag};
 use wire::sys::{self, Environment, Mask, Strings};
-use wire::{Errno, in_place};
+use wire::{Errno, OwnedFd, in_place};
 
 /// Most arguments of an exit command; `monitor` refuses more.
 const MAX_ARGUMENTS: usize = 1024;
@@ -32,9 +32,7 @@ pub(crate) fn start(
 
 /// In the child.
 fn become_command(path: &CStr, fields: Fields<'_>, environment: Environment<'static>) -> i32 {
-    // /dev/null is about to take its place.
-    let messages = rustix::io::fcntl_dupfd_cloexec(sys::stderr(), 3);
-    let _ = prepare(fields);
+    let messages = prepare(fields);
     let error = match fields.strings(Tag::ExitCommandArg).count() {
         ..=USUAL_ARGUMENTS => exec::<{ USUAL_ARGUMENTS + 2 }>(path, fields, environment),
         _ => exec::<{ MAX_ARGUMENTS + 2 }>(path, fields, environment),
@@ -62,8 +60,9 @@ fn exec<const ROOM: usize>(
     }
 }
 
-/// Gives the child what a fresh program may expect.
-fn prepare(fields: Fields<'_>) -> Result<(), Errno> {
+/// Gives the child what a fresh program may expect. The result is where messages
+/// have gone so far, if there is a descriptor for that.
+fn prepare(fields: Fields<'_>) -> Result<OwnedFd, Errno> {
     sys::block_only(Mask::default())?;
     if let Some(score) = fields.string(Tag::OomScoreAdj) {
         let flags = OFlags::WRONLY | OFlags::CLOEXEC;
@@ -72,10 +71,11 @@ fn prepare(fields: Fields<'_>) -> Result<(), Errno> {
         }
     }
     let null = rustix::fs::open(c"/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
+    let messages = rustix::io::fcntl_dupfd_cloexec(sys::stderr(), 3);
     for number in 0..3 {
         sys::place_for_exec(&null, number)?;
     }
     // It may be one of the three itself, and is not to be closed then.
     let _ = null.into_raw_fd();
-    Ok(())
+    messages
 }

@@ -23,7 +23,9 @@ impl Hub {
         container.deadline = Some(self.now + DRAIN_MS);
         self.accept(key);
         let container = self.tables.containers.get_mut(key)?;
-        container.awaits_log = container.output_given
+        // One that knows of it may have clients of it, too.
+        container.awaits_log = container.writer_told
+            || container.output_given
             || container.log_dirty
             || container.outputs().any(|(_, fd)| readable(fd));
         container.awaits_notifications =

@@ -100,6 +100,11 @@ impl Hub {
         // anybody learns of the death; and clients, who then look for the status.
         self.tables.containers.get_mut(key)?.leaks = None;
         self.drop_clients_of(key);
+        if self.pod.is_some() {
+            // Its descriptors make room for the files, and no child that is a
+            // copy of us is to have them.
+            self.close_all(key);
+        }
         let container = self.tables.containers.get_mut(key)?;
         let mut delay = 0;
         if let Ok(fields) = record.of(&container.record) {
@@ -117,7 +122,8 @@ impl Hub {
         None
     }
 
-    /// Closes what else a dead container held. Nobody waits for that.
+    /// Closes what else a dead container held. Nobody waits for that, save in a
+    /// pod.
     #[inline(never)]
     fn close_all(&mut self, key: Key) {
         self.close_doors(key);

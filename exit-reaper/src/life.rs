@@ -51,10 +51,11 @@ pub(crate) enum Action {
     /// Have its output written out and its notifications passed on, for a
     /// bounded time.
     Drain,
-    /// Close what it held, write the exit files, answer the sync pipe, and
-    /// wait for the exit command's delay.
+    /// Close what others wait for, write the exit files, answer the sync pipe,
+    /// and wait for the exit command's delay.
     Publish,
-    /// Start the exit command, and wait for its end as long as it takes.
+    /// Start the exit command, close whatever else it held, and wait for the
+    /// command's end as long as it takes.
     RunCommand,
     /// Wait a moment for processes or memory to start it with.
     PutOff,

@@ -3,8 +3,8 @@
 use core::ffi::CStr;
 use core::fmt::{self, Display, Formatter};
 use wire::event::{EventFlags, Events};
-use wire::sys::{Environment, Mask, SIGPIPE};
-use wire::{AsFd, BorrowedFd, Errno, Link, Message, OwnedFd, spawn};
+use wire::sys::Environment;
+use wire::{AsFd, BorrowedFd, Errno, Link, Message, OwnedFd, spawn_role};
 
 use crate::hub::Source;
 use rustix::process::{Pid, Signal};
@@ -62,7 +62,8 @@ impl Role {
         Role { kind, program, running: None, started_at: 0, not_before: None }
     }
 
-    /// It has been started already, as this process.
+    /// It has been started, as this process. (If that was before there was a
+    /// hub, and it is lost at once, it gets no pause.)
     pub(crate) fn runs(&mut self, link: Link, pid: Pid) {
         self.running = Some(Running { link, pid, sent: 0 });
     }
@@ -91,9 +92,7 @@ impl Role {
         }
         self.not_before = None;
         self.started_at = now;
-        // A write to a closed pipe is an error to them, not their end.
-        let (program, names) = (self.program.as_fd(), [self.kind.name()]);
-        match spawn(program, &names, Mask::of(&[SIGPIPE]), environment, &[]) {
+        match spawn_role(self.program.as_fd(), self.kind.name(), environment, &[]) {
             Ok((link, pid)) => {
                 self.runs(link, pid);
                 Ok(true)

@@ -1,7 +1,7 @@
 //! The `log-writer` role: reads what containers print, writes it to their
 //! logs, copies it to attached clients. It lives from the first byte of output
-//! until output has been quiet for a while, and serves every container of its
-//! hub.
+//! (of an attached exec session from before it) until output has been quiet for
+//! a while, and serves every container of its hub.
 //!
 //! One byte goes from [`stream`] (pipe) over [`output`] to [`sinks`] (log) and
 //! [`fan_out`] (clients), which has it taken out of the pipe when everybody has

@@ -17,6 +17,10 @@ use wire::{AsFd, BorrowedFd, Errno, Key, Link, Message};
 /// a millisecond) is rare.
 const QUIET: u64 = 3000;
 
+/// The same for one that was started before there was anything to do, and has
+/// been told nothing yet: a runtime that executes a command takes less.
+const UNTOLD: u64 = QUIET / 3;
+
 /// Less output than that in one round (bytes) is hardly worth the round.
 pub(crate) const SMALL: usize = 4096;
 
@@ -173,14 +177,15 @@ impl Role {
     fn patience(&mut self, busy: bool) -> (u64, bool) {
         let retry = if self.retry > 0 { self.retry } else { u64::MAX };
         let soon = retry.min(self.overdue).min(self.look);
+        let quiet = if self.seen == 0 { self.quiet.min(UNTOLD) } else { self.quiet };
         if busy && soon == u64::MAX {
-            return (self.quiet, true);
+            return (quiet, true);
         }
         let now = now_ms();
         if busy {
             self.active = now;
         }
-        let rested = self.active.saturating_add(self.quiet);
+        let rested = self.active.saturating_add(quiet);
         (rested.min(soon).saturating_sub(now), rested <= soon)
     }
 

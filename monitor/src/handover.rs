@@ -7,7 +7,7 @@ use std::ptr;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::process::Pid;
-use wire::sys::{Environment, Mask, SIGPIPE, Strings};
+use wire::sys::{Environment, Mask, Strings};
 use wire::{AsFd, BorrowedFd, Errno, FdSet, Link, Message, OwnedFd};
 
 use crate::execute::strings;
@@ -72,9 +72,7 @@ pub fn start_writer(programs: &Programs, inherited: &[i32]) -> Option<Writer> {
     let variables = environment();
     let mut room = Vec::new();
     let variables: Environment<'_> = strings(&variables, &mut room).ok()?;
-    let blocked = Mask::of(&[SIGPIPE]);
-    let (program, names) = (programs.writer.as_fd(), [c"log-writer"]);
-    match wire::spawn(program, &names, blocked, variables, inherited) {
+    match wire::spawn_role(programs.writer.as_fd(), c"log-writer", variables, inherited) {
         Ok((link, pid)) => Some(Writer { link, pid }),
         Err(error) => {
             log::debug!("cannot start log-writer yet: {}", text(error));

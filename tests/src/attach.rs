@@ -5,13 +5,16 @@ use std::io::ErrorKind;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::error::{Context, Error, Result};
 use crate::{sys, wait};
 
 /// Packets to the container are at most this long; podman copies in pieces of this size.
 pub const PIECE: usize = 8192;
+
+/// How long nobody has taken anything when nobody will.
+const NO_ROOM: Duration = Duration::from_millis(100);
 
 /// One packet from the monitor.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,6 +95,19 @@ impl Client {
     /// As [`Client::send`].
     pub fn send_all(&self, bytes: &[u8]) -> Result {
         bytes.chunks(PIECE).try_for_each(|piece| self.send(piece))
+    }
+
+    /// Sends until nobody takes any more: until there has been no room for a tenth of a second. Says how many bytes.
+    ///
+    /// # Errors
+    /// The monitor has closed.
+    pub fn fill(&self) -> Result<usize> {
+        let mut sent = 0;
+        while sys::writable(&self.socket, Instant::now() + NO_ROOM).context("poll")? {
+            self.send(&[b'x'; PIECE])?;
+            sent += PIECE;
+        }
+        Ok(sent)
     }
 
     /// Sends end of file: no more input from here.

@@ -271,6 +271,20 @@ fn a_client_is_closed_before_the_exit_file_is_written() -> Result {
 }
 
 #[test]
+fn a_client_whose_input_nobody_takes_is_closed_before_it_too() -> Result {
+    let scratch = Scratch::new()?;
+    // Who has the input stays, and does not read it.
+    let script = "sleep 1000 <&0 >/dev/null 2>&1 & exec sleep 1000";
+    let session = Call::create(&scratch, &Container::sh(script).stdin())?.running()?;
+    let mut client = session.attach()?;
+    assert!(client.fill()? > 65536, "the pipe is full, and the socket");
+    session.kill("KILL")?;
+    session.exit_code()?;
+    assert_eq!(client.packet_before(std::time::Instant::now())?, Some(None));
+    Ok(())
+}
+
+#[test]
 fn pieces_of_any_size_are_put_together_in_order() -> Result {
     let scratch = Scratch::new()?;
     let call = Call::create(&scratch, &Container::sh("cat").stdin())?.set("-l", "none");

@@ -1,6 +1,8 @@
 //! The log-writer of an exec session is started while its engine connects, before there is a hub or a process.
 
 use std::net::TcpListener;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use tests::{Call, Client, Container, Result, Scratch, Session, ours_only, wait};
 
@@ -12,12 +14,14 @@ fn waiting(scratch: &Scratch, process: &Container) -> Result<Session> {
     session.release()?;
     session.backgrounded()?;
     session.attach_message()?;
-    wait::until("a log-writer", || Ok((writers(scratch) == 1).then_some(())))?;
+    wait::until("a log-writer", || Ok((writers(scratch).len() == 1).then_some(())))?;
     Ok(session)
 }
 
-fn writers(scratch: &Scratch) -> usize {
-    scratch.monitors().iter().filter(|process| process.name == "log-writer").count()
+/// The pids of all log-writers.
+fn writers(scratch: &Scratch) -> Vec<i32> {
+    let monitors = scratch.monitors();
+    monitors.iter().filter(|process| process.name == "log-writer").map(|one| one.pid).collect()
 }
 
 fn finish(mut session: Session, mut client: Client) -> Result {
@@ -39,17 +43,15 @@ fn it_is_there_before_the_process_and_no_other_is_started() -> Result {
     let scratch = Scratch::new()?;
     let script = "echo out; read x; echo $x";
     let mut session = waiting(&scratch, &Container::sh(script).stdin())?;
-    let first = scratch.monitors().into_iter().find(|process| process.name == "log-writer");
+    let began = Instant::now();
+    let first = writers(&scratch);
     let mut client = session.attach()?;
     session.release()?;
     client.expect("out\n")?;
-    let all: Vec<i32> = scratch
-        .monitors()
-        .iter()
-        .filter(|one| one.name == "log-writer")
-        .map(|one| one.pid)
-        .collect();
-    assert_eq!(all, [first.unwrap().pid]);
+    // On a machine where all that takes a second it has left, and there is another.
+    if began.elapsed() < Duration::from_millis(500) {
+        assert_eq!(writers(&scratch), first);
+    }
     client.send(b"end\n")?;
     client.expect("end\n")?;
     client.read_to_end()?;
@@ -72,10 +74,27 @@ fn it_may_have_waited_for_so_long_that_it_is_tired_of_it() -> Result {
     ours_only!();
     let scratch = Scratch::new()?;
     let session = waiting(&scratch, &short())?;
-    // More than the three seconds after which one without work asks to be let go.
-    std::thread::sleep(std::time::Duration::from_millis(3300));
+    // More than the second after which one that was told nothing asks to be let go.
+    thread::sleep(Duration::from_millis(1300));
     let client = session.attach()?;
     finish(session, client)
+}
+
+#[test]
+fn it_does_not_stay_with_a_command_that_says_nothing() -> Result {
+    ours_only!();
+    let scratch = Scratch::new()?;
+    let mut session =
+        waiting(&scratch, &Container::sh("read x; echo out; echo err >&2; exit 5").stdin())?;
+    let mut client = session.attach()?;
+    session.release()?;
+    wait::until("its end", || Ok((writers(&scratch).is_empty()).then_some(())))?;
+    client.send(b"go\n")?;
+    client.read_to_end()?;
+    assert_eq!((&client.stdout[..], &client.stderr[..]), (&b"out\n"[..], &b"err\n"[..]));
+    session.pid()?;
+    assert_eq!(session.message()?.unwrap().value, 5);
+    session.monitor_gone()
 }
 
 #[test]
@@ -85,14 +104,14 @@ fn it_ends_with_a_monitor_that_fails_or_is_killed() -> Result {
     let mut session = waiting(&scratch, &Container::new(["no-such-command"]))?;
     session.release()?;
     assert_eq!(session.message()?.unwrap().value, -1);
-    wait::until("its end", || Ok((writers(&scratch) == 0).then_some(())))?;
+    wait::until("its end", || Ok((writers(&scratch).is_empty()).then_some(())))?;
     session.monitor_gone()?;
 
     let scratch = Scratch::new()?;
     let session = waiting(&scratch, &short())?;
     tests::sys::kill(session.monitor()?, libc::SIGKILL).unwrap();
     session.monitor_gone()?;
-    wait::until("its end", || Ok((writers(&scratch) == 0).then_some(())))
+    wait::until("its end", || Ok((writers(&scratch).is_empty()).then_some(())))
 }
 
 #[test]
@@ -107,7 +126,7 @@ fn it_gets_no_descriptor_that_is_for_the_container() -> Result {
     let mut session = call.inherit(listener.into()).spawn()?;
     session.release()?;
     session.attach_message()?;
-    wait::until("a log-writer", || Ok((writers(&scratch) == 1).then_some(())))?;
+    wait::until("a log-writer", || Ok((writers(&scratch).len() == 1).then_some(())))?;
     let writer = scratch.monitors().into_iter().find(|process| process.name == "log-writer");
     let fds = writer.unwrap().fds();
     let sockets = fds.values().filter(|fd| fd.starts_with("socket:")).count();

@@ -42,4 +42,4 @@ pub use message::{FdSet, Message};
 pub use record::Record;
 pub use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 pub use rustix::io::Errno;
-pub use spawn::spawn;
+pub use spawn::{spawn, spawn_role};

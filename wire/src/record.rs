@@ -1,5 +1,5 @@
 //! The record of a container: everything about it that outlives set-up, in a
-//! sealed memfd that any program can map and read without allocating.
+//! sealed memfd that any program can read, or map, without allocating.
 //!
 //! Layout: the eight bytes of [`MAGIC`], then fields, each a tag (u16), a
 //! length (u32), both little-endian, and that many bytes. Strings end with a

@@ -1,6 +1,6 @@
 //! Starting our programs, each at the other end of a [`Link`].
 
-use crate::sys::{self, Environment, Mask, Strings};
+use crate::sys::{self, Environment, Mask, SIGPIPE, Strings};
 use crate::{BorrowedFd, Errno, Link, in_place};
 use core::ffi::CStr;
 use rustix::fd::RawFd;
@@ -8,6 +8,17 @@ use rustix::process::Pid;
 
 /// Exit status of a process that could not become one of our programs.
 const CANNOT_START: i32 = 111;
+
+/// Starts a role with this name. A write to a closed pipe is an error to it, not
+/// its end. Otherwise as [`spawn`].
+pub fn spawn_role(
+    program: BorrowedFd<'_>,
+    name: &CStr,
+    environment: Environment<'_>,
+    withheld: &[RawFd],
+) -> Result<(Link, Pid), Errno> {
+    spawn(program, &[name], Mask::of(&[SIGPIPE]), environment, withheld)
+}
 
 /// Starts a program with these names (at most two), the first of which is its
 /// own, and these signals blocked. Its standard input is its end of the link; it
@@ -26,8 +37,7 @@ pub fn spawn(
     let (link, theirs) = Link::pair()?;
     let pid = in_place::start(&mut || {
         for number in withheld {
-            // It has a table of descriptors of its own.
-            drop(sys::take_inherited(*number));
+            sys::close_inherited(*number);
         }
         let _ = sys::block_only(blocked);
         let placed = sys::place_for_exec(&theirs, 0);

@@ -245,6 +245,14 @@ pub fn take_inherited(number: RawFd) -> Result<OwnedFd, Errno> {
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
+/// Closes a descriptor that this process was started with: in a child, which has
+/// a table of descriptors of its own, before it executes a program.
+pub fn close_inherited(number: RawFd) {
+    // SAFETY: takes no pointers. Whoever owns that number in the parent keeps it,
+    // and in the child nobody uses it any more.
+    let _ = unsafe { syscall!(Sysno::close, number as isize) };
+}
+
 /// Whether a descriptor of this number is open.
 pub fn is_open(number: RawFd) -> bool {
     // SAFETY: the number is not negative; the borrow ends with the question,

@@ -24,7 +24,7 @@ impl Space {
         self.bytes.get_mut(..len.min(CHUNK)).unwrap_or(&mut [])
     }
 
-    /// All of it, to look at what was written before.
+    /// All of it, to look at what was written before, or at a record.
     pub(crate) fn all(&mut self) -> &mut [u8] {
         &mut self.bytes
     }

@@ -6,7 +6,7 @@ use super::super::cgroup::{Groups, born};
 use super::super::pod::{at_rest, parking_soon};
 use super::state::State;
 use tests::pod::{Pod, Server};
-use tests::{Call, Client, Container, Result, Scratch, Session};
+use tests::{Call, Client, Container, Result, Scratch, Session, wait};
 
 /// Of a pod.
 pub(super) const CONTAINERS: usize = 2;
@@ -90,7 +90,15 @@ impl<'a> Starter<'a> {
 
     /// Waits until nothing is under way any more beside so many containers, where that takes time.
     pub(super) fn rest(&self, number: usize) -> Result {
-        if self.state == State::Pod { at_rest(self.scratch, number) } else { Ok(()) }
+        match self.state {
+            State::Pod => at_rest(self.scratch, number),
+            // One of ours that is told nothing leaves.
+            State::Exec => wait::until("sessions that say nothing to have one process", || {
+                let monitors = self.scratch.monitors();
+                Ok((!monitors.iter().any(|process| process.name == "log-writer")).then_some(()))
+            }),
+            _ => Ok(()),
+        }
     }
 
     fn started(&self, call: Call) -> Result<Session> {
