@@ -77,6 +77,8 @@ pub(crate) enum Turns {
     Few,
     /// Once a round.
     Once,
+    /// Twice a round.
+    Twice,
     /// Four times a round.
     Many,
 }
@@ -86,6 +88,7 @@ impl Turns {
         match self {
             Turns::Few => rounds.div_ceil(2),
             Turns::Once => rounds,
+            Turns::Twice => rounds * 2,
             Turns::Many => rounds * 4,
         }
     }
