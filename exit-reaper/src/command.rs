@@ -37,10 +37,11 @@ fn become_command(path: &CStr, fields: Fields<'_>, environment: Environment<'sta
         ..=USUAL_ARGUMENTS => exec::<{ USUAL_ARGUMENTS + 2 }>(path, fields, environment),
         _ => exec::<{ MAX_ARGUMENTS + 2 }>(path, fields, environment),
     };
-    if messages.is_ok_and(|messages| sys::place_for_exec(&messages, 2).is_ok()) {
-        let path = path.to_str().unwrap_or("?");
-        wire::error!("exit-reaper", "cannot run the exit command {path}: {error}");
+    if let Ok(messages) = messages {
+        let _ = sys::place_for_exec(&messages, 2);
     }
+    let path = path.to_str().unwrap_or("?");
+    wire::error!("exit-reaper", "cannot run the exit command {path}: {error}");
     1
 }
 
@@ -61,7 +62,8 @@ fn exec<const ROOM: usize>(
 }
 
 /// Gives the child what a fresh program may expect. The result is where messages
-/// have gone so far, if there is a descriptor for that.
+/// went until then, if there is a descriptor for that; after other failures they
+/// still go there.
 fn prepare(fields: Fields<'_>) -> Result<OwnedFd, Errno> {
     sys::block_only(Mask::default())?;
     if let Some(score) = fields.string(Tag::OomScoreAdj) {

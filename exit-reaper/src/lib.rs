@@ -3,8 +3,8 @@
 //! It is the container's parent (child subreaper), holds every descriptor of
 //! it, accepts attach clients, starts the log-writer when there is output (for
 //! an attached exec session it takes one over) and the attach-proxy when there
-//! is input, notifies the host in a container's name, records the container's end, and runs the exit command. It serves any
-//! number of containers; one, when `monitor` has become it through the conmon
+//! is input, notifies the host in a container's name, records the container's
+//! end, and runs the exit command. It serves any number of containers; one, when `monitor` has become it through the conmon
 //! front door; those of a pod, with more to come, when it was the other one
 //! ([`pod`]).
 //!

@@ -7,7 +7,7 @@ use std::ptr;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::process::Pid;
-use wire::sys::{Environment, Mask, Strings};
+use wire::sys::{Mask, Strings};
 use wire::{AsFd, BorrowedFd, Errno, FdSet, Link, Message, OwnedFd};
 
 use crate::execute::strings;
@@ -71,7 +71,7 @@ impl Programs {
 pub fn start_writer(programs: &Programs, inherited: &[i32]) -> Option<Writer> {
     let variables = environment();
     let mut room = Vec::new();
-    let variables: Environment<'_> = strings(&variables, &mut room).ok()?;
+    let variables = strings(&variables, &mut room).ok()?;
     match wire::spawn_role(programs.writer.as_fd(), c"log-writer", variables, inherited) {
         Ok((link, pid)) => Some(Writer { link, pid }),
         Err(error) => {

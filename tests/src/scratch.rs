@@ -77,6 +77,13 @@ impl Scratch {
         all
     }
 
+    /// Those of them that have this name.
+    pub fn monitors_named(&self, name: &str) -> Vec<Process> {
+        let mut all = self.monitors();
+        all.retain(|process| process.name == name);
+        all
+    }
+
     /// Waits until the binary under test has no process left here.
     ///
     /// # Errors
@@ -90,10 +97,7 @@ impl Scratch {
 
     /// Kills, once, each process of the binary under test that has this name, and says how many there were.
     pub fn kill_role(&self, name: &str) -> usize {
-        let roles = self
-            .monitors()
-            .into_iter()
-            .filter(|process| process.name == name && process.state != 'Z');
+        let roles = self.monitors_named(name).into_iter().filter(|process| process.state != 'Z');
         roles.filter(|process| sys::kill(process.pid, libc::SIGKILL).is_ok()).count()
     }
 

@@ -177,10 +177,8 @@ fn a_proxy_that_is_killed_at_any_moment_loses_no_notification() -> Result {
     std::thread::scope(|scope| {
         let killer = scope.spawn(|| -> Result {
             for round in 0..60 {
-                let proxy = wait::until("a proxy", || {
-                    let mut all = scratch.monitors().into_iter();
-                    Ok(all.find(|process| process.name == "attach-proxy"))
-                })?;
+                let proxy =
+                    wait::until("a proxy", || Ok(scratch.monitors_named("attach-proxy").pop()))?;
                 // In the middle of its work, not when it begins.
                 let then = heard.load(Ordering::Relaxed) + 1 + round % 7;
                 let deadline = wait::deadline();
@@ -241,7 +239,7 @@ fn a_stopped_proxy_delays_the_exit_for_a_bounded_time() -> Result {
     let (host, session, container) = running(&scratch)?;
     container.say("READY=1")?;
     host.expect("READY=1")?;
-    let proxy = scratch.monitors().into_iter().find(|process| process.name == "attach-proxy");
+    let proxy = scratch.monitors_named("attach-proxy").pop();
     sys::kill(proxy.unwrap().pid, libc::SIGSTOP).unwrap();
     session.kill("KILL")?;
     assert_eq!(session.exit_code()?, 137);

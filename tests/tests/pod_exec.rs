@@ -187,7 +187,6 @@ fn a_command_runs_on_when_its_client_goes() -> Result {
     })?;
     // And its worker goes with it.
     wait::until("the worker to go", || {
-        let workers = scratch.monitors().iter().filter(|process| process.name == "monitor").count();
-        Ok((workers <= 1).then_some(()))
+        Ok((scratch.monitors_named("monitor").len() <= 1).then_some(()))
     })
 }

@@ -89,9 +89,7 @@ fn the_journal_gets_lines_from_a_process_called_conmonrs() -> Result {
         assert_eq!(entry["MESSAGE"], line);
         assert_eq!(entry["CONTAINER_ID_FULL"], container.request.id);
     }
-    wait::until("a process of that name", || {
-        Ok(scratch.monitors().iter().any(|process| process.name == "conmonrs").then_some(()))
-    })?;
+    wait::until("a process of that name", || Ok(scratch.monitors_named("conmonrs").pop()))?;
     assert!(!container.bundle.join("unused").exists());
     Ok(())
 }

@@ -1,10 +1,12 @@
 //! What the four programs share: the [`record`] of a container (in [`sealed`]
-//! memory), the [`message`]s between hub and roles, the [`link`] that carries them with
-//! file descriptors, descriptors tied together ([`bundle`]), the [`event`] loop, process start ([`start`]), the few
-//! system calls no library has ([`sys`]), processes that share our memory ([`in_place`]), the start of our programs at the
-//! other end of a link ([`mod@spawn`]), one-line error messages
-//! ([`report`]), answers to the engine ([`answer`]), ends of connections
-//! ([`discard`]), and the kernel's count of out-of-memory kills ([`oom`]).
+//! memory), the [`message`]s between hub and roles, the [`link`] that carries
+//! them with file descriptors, descriptors tied together ([`bundle`]), the
+//! [`event`] loop, process start ([`start`]), the few system calls no library
+//! has ([`sys`]), processes that share our memory ([`in_place`]), the start of
+//! our programs at the other end of a link ([`mod@spawn`]), one-line error
+//! messages ([`report`]), answers to the engine ([`answer`]), ends of
+//! connections ([`discard`]), and the kernel's count of out-of-memory kills
+//! ([`oom`]).
 //! Nothing else belongs here.
 //!
 //! # Invariants

@@ -94,8 +94,7 @@ impl<'a> Starter<'a> {
             State::Pod => at_rest(self.scratch, number),
             // One of ours that is told nothing leaves.
             State::Exec => wait::until("sessions that say nothing to have one process", || {
-                let monitors = self.scratch.monitors();
-                Ok((!monitors.iter().any(|process| process.name == "log-writer")).then_some(()))
+                Ok(self.scratch.monitors_named("log-writer").is_empty().then_some(()))
             }),
             _ => Ok(()),
         }
